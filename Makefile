@@ -1,0 +1,45 @@
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+READY := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format wheel-check bench
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+demo: $(READY) ## serve the demo: a small product with the SDK inside
+	$(BIN)/nudge demo $(ARGS)
+
+test: $(READY) ## run the tests with branch coverage; make test ARGS="-k journal"
+	$(BIN)/python -m pytest $(ARGS) --cov
+
+lint: $(READY) ## ruff, its formatter in check mode, and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY) ## put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+wheel-check: $(READY) ## build the wheel and try it outside the checkout
+	$(BIN)/python -m tests.packaging.wheel_check
+
+bench: $(READY) ## measure; one JSON line a figure
+	$(BIN)/python -m tests.bench $(ARGS)
+
+$(READY): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: install Python 3.11 or newer, or name one: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$$($(PYTHON) --version) is too old: name Python 3.11 or newer: make PYTHON=/path/to/python" >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv || { $(install_venv) && $(PYTHON) -m venv --clear .venv; }
+	$(BIN)/python -m pip install --quiet -e '.[dev,admin]'
+	@touch $@
+
+# Debian ships Python without the part of venv that installs pip.
+define install_venv
+{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+  || { echo "$(PYTHON) cannot make virtual environments: install them (Debian: sudo apt-get install python3-venv) and try again" >&2; exit 1; }; \
+  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q python3-venv; }
+endef

@@ -1,0 +1,1 @@
+"""The admin UI for product managers, imported as ``nudge_sdk.admin``."""

@@ -1,0 +1,1 @@
+"""Ready definitions, one a business model."""

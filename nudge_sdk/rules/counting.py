@@ -1,0 +1,51 @@
+"""Applying records to the states of a member and of its account."""
+
+from __future__ import annotations
+
+from nudge_sdk.rules.records import Record
+from nudge_sdk.rules.signals import Plan
+from nudge_sdk.rules.state import State, write
+from nudge_sdk.rules.times import day_of
+
+TRAIT_KINDS = frozenset({"identify", "group", "left", "convert", "churn", "opt_out", "opt_in"})
+"""Kinds after which traits, goals or memberships differ, so that what depends on them is judged anew."""
+
+
+def apply_to_member(state: State, record: Record, plan: Plan, user_id: str) -> None:
+    """Apply a record of a member to its state; ``user_id`` is who it counts for."""
+    kind = record.kind
+    if kind == "track":
+        state.note_event(record.counted_at, is_clamped=record.is_clamped)
+        plan.count(state, record, user_id)
+    elif kind == "identify":
+        _write_traits(state, record)
+    elif kind in ("convert", "churn"):
+        _write_goal(state, record)
+    elif kind in ("opt_out", "opt_in"):
+        write(state.opted_out, record.name, (record.counted_at, record.id, kind == "opt_out"), plan.capacity)
+
+
+def apply_to_account(state: State, record: Record, plan: Plan, user_id: str) -> None:
+    """Apply a record of a member, or of the account alone, to the account's state."""
+    kind = record.kind
+    if kind == "track":
+        state.note_event(record.counted_at, is_clamped=record.is_clamped)
+        if user_id:
+            state.note_member(user_id, day_of(record.counted_at), plan.capacity)
+        plan.count(state, record, user_id)
+    elif kind in ("group", "left"):
+        _write_traits(state, record)
+        if user_id:
+            write(state.left, user_id, (record.counted_at, record.id, kind == "left"), plan.capacity)
+    elif kind in ("convert", "churn"):
+        _write_goal(state, record)
+
+
+def _write_traits(state: State, record: Record) -> None:
+    for name, value in record.data.items():
+        write(state.traits, name, (record.counted_at, record.id, value))
+
+
+def _write_goal(state: State, record: Record) -> None:
+    met = [record.kind == "convert", record.data.get("value")]
+    write(state.goals, record.name, (record.counted_at, record.id, met))

@@ -1,0 +1,285 @@
+"""What a store can do, and the rows that go in and out.
+
+The rules know nothing of stores and the stores nothing of rules: states, standings and ledgers are opaque bytes here,
+with the columns beside them that lists, counts and the sweep need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import msgspec
+
+from nudge_sdk.rules.records import Record
+from nudge_sdk.rules.times import FOREVER
+
+Key = tuple[str, str]
+"""(account_id, user_id); an empty user_id is the account itself."""
+
+
+class SubjectRow(msgspec.Struct, kw_only=True):
+    """The row of one member, or of one account (``user_id`` empty).
+
+    Attributes:
+        state: Packed state; empty for a new row.
+        standing: Packed standing, as of ``evaluated_at``.
+        signals: Number of the signal set that the state counts.
+        definition: Number of the definition the standing was judged by.
+        segment, tier, score, fit: Of the standing; score and fit in thousandths of a point.
+        active_users: Active members (accounts only).
+        episode_at: Start of the latest episode, or None.
+        episode_ended_at: When it ended early, or None.
+        next_change: The next instant at which the standing can change without an event.
+        evaluated_at: The instant the standing was judged at.
+        first_day, last_day: First and last UTC day that any stored record of it counts on, or None.
+        import_id: The running import of history that touched it last; empty if none.
+        ledger: Packed ledger: what was offered and answered.
+        ledger_version: Rises with each change of the ledger.
+    """
+
+    account_id: str
+    user_id: str
+    state: bytes = b""
+    standing: bytes = b""
+    signals: int = 0
+    definition: int = 0
+    segment: str = ""
+    tier: str = "none"
+    score: int = 0
+    fit: int = 0
+    active_users: int = 0
+    episode_at: int | None = None
+    episode_ended_at: int | None = None
+    next_change: int = FOREVER
+    evaluated_at: int = 0
+    first_day: int | None = None
+    last_day: int | None = None
+    import_id: str = ""
+    ledger: bytes = b""
+    ledger_version: int = 0
+
+    @property
+    def key(self) -> Key:
+        """(account_id, user_id)."""
+        return (self.account_id, self.user_id)
+
+
+class Transition(msgspec.Struct, frozen=True, array_like=True):
+    """One line of the transition log; unique by (account_id, user_id, at, cause, tier, is_correction).
+
+    Attributes:
+        at: The causing event or boundary.
+        observed_at: When the system concluded it.
+        cause: Message id of the event, or ``time``, ``publication``, ``import``.
+        is_correction: Whether a late event brought it.
+        details: Packed reasons.
+    """
+
+    account_id: str
+    user_id: str
+    at: int
+    observed_at: int
+    cause: str
+    from_tier: str
+    tier: str
+    score: int
+    definition: int
+    is_correction: bool = False
+    details: bytes = b""
+
+
+class Reached(msgspec.Struct, frozen=True, array_like=True):
+    """A milestone reached for the first time; unique by (account_id, user_id, milestone)."""
+
+    account_id: str
+    user_id: str
+    milestone: str
+    at: int
+    definition: int
+
+
+class EpisodeRow(msgspec.Struct, frozen=True, array_like=True):
+    """An episode; unique by (account_id, user_id, started_at). Writing it again updates its end."""
+
+    account_id: str
+    user_id: str
+    started_at: int
+    goal: str
+    tier: str
+    definition: int
+    cause: str
+    ended_at: int | None = None
+    end_reason: str = ""
+
+
+class Exposure(msgspec.Struct, frozen=True, array_like=True):
+    """What was done with a nudge; unique by (account_id, user_id, id, kind).
+
+    Attributes:
+        kind: offered, withheld, shown, clicked, dismissed, snoozed, completed.
+        id: Id of the decision that offered it (or of the message that reported it).
+        details: Packed receipt.
+    """
+
+    account_id: str
+    user_id: str
+    id: str
+    kind: str
+    nudge: str
+    variant: str
+    placement: str
+    at: int
+    definition: int
+    goal: str = ""
+    holdout: str = ""
+    details: bytes = b""
+
+
+class Alias(msgspec.Struct, frozen=True, array_like=True):
+    """Where a member's records count instead; unique by (account_id, user_id)."""
+
+    account_id: str
+    user_id: str
+    to_account_id: str
+    to_user_id: str
+    at: int
+    id: str
+
+
+class DefinitionRow(msgspec.Struct, frozen=True, array_like=True):
+    """A published definition. ``signals`` is the number of the signal set it needs; live once that is counted."""
+
+    number: int
+    document: bytes
+    fingerprint: str
+    published_at: int
+    published_by: str
+    note: str
+    signals: int
+    live_at: int | None = None
+
+
+class Quarantined(msgspec.Struct, frozen=True, array_like=True):
+    """A line that could not be taken in, with the reason."""
+
+    journal: str
+    offset: int
+    line: bytes
+    reason: str
+    at: int
+
+
+class Transaction(Protocol):
+    """One write transaction. It commits when its context ends well, and leaves nothing behind otherwise."""
+
+    def lock_subjects(self, keys: Iterable[Key]) -> dict[Key, SubjectRow]:
+        """Insert rows that are missing, lock all in sorted order (accounts are keys with an empty user), return them."""
+
+    def members_of(self, account_id: str) -> list[Key]:
+        """Return the keys of all members of an account that have a row."""
+
+    def insert_records(self, records: Sequence[Record]) -> list[bool]:
+        """Store records; for each, whether it was new (its identity not stored before, in this batch either)."""
+
+    def put_subjects(self, rows: Iterable[SubjectRow]) -> None:
+        """Write rows back: all columns but the ledger's."""
+
+    def put_ledger(self, row: SubjectRow, *, expected_version: int) -> bool:
+        """Write ledger and version (expected + 1) if the stored version is the expected one; whether it was."""
+
+    def add_transitions(self, rows: Iterable[Transition]) -> None: ...
+    def add_reached(self, rows: Iterable[Reached]) -> None: ...
+    def put_episodes(self, rows: Iterable[EpisodeRow]) -> None: ...
+    def add_exposures(self, rows: Iterable[Exposure]) -> list[bool]:
+        """Append exposures that are new; whether each was."""
+
+    def add_quarantined(self, rows: Iterable[Quarantined]) -> None: ...
+
+    def aliases(self, keys: Iterable[Key]) -> dict[Key, Alias]:
+        """Return the aliases of those of the keys that have one."""
+
+    def alias_sources(self, key: Key) -> list[Alias]:
+        """Return the aliases that lead to this member."""
+
+    def put_alias(self, alias: Alias) -> None: ...
+    def delete_subject(self, key: Key) -> None:
+        """Drop a member's row (its records stay; an alias leads elsewhere)."""
+
+    def records_of(self, keys: Sequence[Key], *, first_day: int, last_day: int) -> Iterator[Record]:
+        """Yield the stored records of exactly these (account, user) pairs as sent, by counted time and id."""
+
+    def records_of_account(self, account_id: str, *, first_day: int, last_day: int) -> Iterator[Record]:
+        """Yield all stored records sent for this account, by counted time and id."""
+
+    def position(self, journal: str) -> int | None:
+        """Return how far a journal has been drained, or None."""
+
+    def put_position(self, journal: str, offset: int) -> None: ...
+    def delete_position(self, journal: str) -> None: ...
+    def due(self, now: int, *, signals: int, limit: int) -> list[Key]:
+        """Return keys whose ``next_change`` <= now, or whose ``signals`` is lower, not held by an import; oldest first."""
+
+    def live_definition(self) -> DefinitionRow | None:
+        """Return the newest live definition, read inside this transaction."""
+
+    def newest_definition(self) -> DefinitionRow | None:
+        """Return the newest definition, live or still being counted."""
+
+    def put_definition(self, row: DefinitionRow) -> None: ...
+    def touch_all(self, next_change: int) -> None:
+        """Make every row due at that instant (a new definition was published)."""
+
+    def release_import(self, import_id: str, next_change: int) -> int:
+        """Free the rows an import held and make them due; how many there were."""
+
+    def take_inbox(self, limit: int) -> list[tuple[int, bytes]]:
+        """Return and delete up to ``limit`` lines of the inbox, oldest first."""
+
+
+class Store(Protocol):
+    """Durable memory. Every call waits at most its bound, then raises StoreBusyError."""
+
+    def transaction(self, *, wait: float) -> AbstractContextManager[Transaction]:
+        """Begin a write transaction, waiting at most ``wait`` seconds for others."""
+
+    def read_subjects(self, keys: Sequence[Key]) -> dict[Key, SubjectRow]:
+        """Read rows outside a transaction; never waits for writers."""
+
+    def read_ledger_versions(self, keys: Sequence[Key]) -> dict[Key, int]:
+        """Read only the ledger versions (0 for a missing row)."""
+
+    def read_alias(self, key: Key) -> Alias | None: ...
+    def read_position(self, journal: str) -> int | None: ...
+    def read_definition(self) -> DefinitionRow | None:
+        """Read the newest live definition."""
+
+    def read_definition_number(self) -> int:
+        """Read only its number; 0 without one."""
+
+    def definitions(self) -> list[DefinitionRow]:
+        """Return every published definition, oldest first."""
+
+    def subjects(self, *, after: Key | None = None, limit: int = 1000, members: bool | None = None) -> list[SubjectRow]:
+        """Page through all rows in key order; ``members`` True or False restricts to members or accounts."""
+
+    def transitions(self, account_id: str, user_id: str) -> list[Transition]: ...
+    def episodes(self, account_id: str, user_id: str) -> list[EpisodeRow]: ...
+    def exposures(self, account_id: str, user_id: str) -> list[Exposure]: ...
+    def reached(self, account_id: str, user_id: str) -> list[Reached]: ...
+    def records(self) -> Iterator[Record]:
+        """Yield every stored record by counted time and id."""
+
+    def quarantined(self) -> list[Quarantined]: ...
+    def acquire_lease(self, name: str, holder: str, *, now: int, seconds: float) -> bool:
+        """Take or renew a lease; False while somebody else holds it."""
+
+    def release_lease(self, name: str, holder: str) -> None: ...
+    def migrate(self) -> None:
+        """Bring the schema to this release's version."""
+
+    def schema_is_current(self) -> bool: ...
+    def close(self) -> None: ...
+    def after_fork(self) -> None:
+        """Drop inherited connections without closing them."""
