@@ -5,6 +5,7 @@ from __future__ import annotations
 from nudge_sdk.errors import RecordError
 from nudge_sdk.rules.authoring_copy import CopyChecks
 from nudge_sdk.rules.authoring_report import Report
+from nudge_sdk.rules.authoring_shapes import label
 from nudge_sdk.rules.authoring_signals import SignalChecks
 from nudge_sdk.rules.conditions import ACCOUNT_WHEN_SUBJECTS, AUDIENCE_SUBJECTS, WHEN_SUBJECTS, Keys
 from nudge_sdk.rules.definition import (
@@ -85,16 +86,15 @@ class _Checks:
         self._signals.condition(f"{where}.when", milestone.when, subjects)
         if milestone.signal is not None:
             self._signals.milestone(where, milestone, milestone.signal)
+            if milestone.axis == "fit" and milestone.decay is not None:
+                fix = "Leave it out, or use the axis score."
+                self._report.add(f"{where}.decay", "fades, but fit never does", fix)
         else:
             self._only_counted(where, milestone)
         if milestone.usage is not None:
             self._usage(f"{where}.usage", milestone.usage)
         if milestone.group:
             self._report.known(f"{where}.group", milestone.group, {g.key for g in self._definition.groups}, "group")
-        if milestone.axis == "fit" and milestone.decay is not None:
-            self._report.add(
-                f"{where}.decay", "fades, but fit never does", "Leave it out, or put it on the axis score."
-            )
         self._decay(f"{where}.decay", milestone.decay)
         self._copy.done(f"{where}.done", milestone.done)
 
@@ -247,8 +247,9 @@ class _Checks:
         self._copy.locale(f"{where}.default_locale", settings.default_locale)
         self._report.each(f"{where}.caps", settings.caps, self._cap)
         self._report.each(f"{where}.tag_caps", settings.tag_caps, self._cap)
+        places = [f"nudges[{label(nudge, index)}].tags" for index, nudge in enumerate(self._definition.nudges)]
         for index, cap in enumerate(settings.tag_caps):
-            self._report.known(f"{where}.tag_caps[{index}].tag", cap.tag, self._tags, "tag")
+            self._report.known(f"{where}.tag_caps[{index}].tag", cap.tag, self._tags, "tag", defined_in=places)
         self._report.number(f"{where}.help_per_episode", settings.help_per_episode, least=0)
         self._report.number(f"{where}.gap_minutes", settings.gap_minutes, least=0)
         self._report.number(f"{where}.display_minutes", settings.display_minutes, above=0)

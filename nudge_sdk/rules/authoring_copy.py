@@ -84,7 +84,9 @@ class CopyChecks:
             return
         if self._locale not in text:
             fix = f"Add {self._locale}: it is shown to everybody whose language is not here."
-            self._report.add(where, f"has no text for {self._locale}, the default locale", fix, about=[self._locale])
+            self._report.add(
+                where, f"has no text for {self._locale}, the default locale", fix, about=[f"{where}.{self._locale}"]
+            )
         for tag, words in text.items():
             self.locale(f"{where}.{tag}", tag)
             self._words(f"{where}.{tag}", words, most=most, names=names or self._names, markdown=markdown)
@@ -97,7 +99,9 @@ class CopyChecks:
         """Check one content."""
         self._report.known(f"{where}.type", content.type, CONTENT_TYPES, "content type")
         if not content.title and not content.body:
-            self._report.add(where, "has no title and no body", "Write a title.", about=["title", "body"])
+            self._report.add(
+                where, "has no title and no body", "Write a title.", about=[f"{where}.title", f"{where}.body"]
+            )
         self.text(f"{where}.title", content.title, most=TITLE_LENGTH)
         self.text(f"{where}.body", content.body, most=BODY_LENGTH, markdown=True)
         self.text(f"{where}.dismiss", content.dismiss, most=LABEL_LENGTH)
@@ -113,9 +117,8 @@ class CopyChecks:
     def _purpose(self, where: str, content: Content, mode: Mode) -> None:
         if mode == "help":
             if not content.steps and content.video is None and content.chat is None:
-                self._report.add(
-                    where, "helps with nothing", "Add steps, a video or a chat.", about=["steps", "video", "chat"]
-                )
+                places = [f"{where}.{name}" for name in ("steps", "video", "chat")]
+                self._report.add(where, "helps with nothing", "Add steps, a video or a chat.", about=places)
             return
         if content.cta is None:
             self._report.add(

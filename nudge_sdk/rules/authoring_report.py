@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from nudge_sdk.errors import Problem
-from nudge_sdk.rules.authoring_shapes import join, label, quote, suggest
+from nudge_sdk.rules.authoring_shapes import label, quote, suggest
 
 KEY = re.compile(r"[a-z][a-z0-9_]{0,63}")
 MOST_POINTS = 1_000_000
@@ -29,10 +29,9 @@ class Report:
             where: Its place.
             what: What is wrong.
             fix: What would be right.
-            about: The fields of ``where`` it speaks of, if it does not speak of the whole.
+            about: The places it speaks of, if they are others than its own.
         """
-        places = [join(where, name) for name in about] or [where]
-        if not any(_touch(place, unread) for place in places for unread in self._unread):
+        if not any(_touch(place, unread) for place in about or [where] for unread in self._unread):
             self.problems.append(Problem(where or "document", what, fix))
 
     def number(
@@ -54,7 +53,7 @@ class Report:
         """Check that points are exact in thousandths."""
         self.number(where, value, least=-MOST_POINTS, most=MOST_POINTS)
         if value is not None and not has_places(value, 3):
-            self.add(where, f"{value} has more than three decimals", f"Write {round(value, 3)}.")
+            self.add(where, f"{value} has more than three decimals", f"Write {round(value, 3):g}.")
 
     def one_of(self, where: str, given: dict[str, bool]) -> None:
         """Check that exactly one of some fields is there."""
@@ -63,15 +62,17 @@ class Report:
             return
         names = ", ".join(given)
         what = f"has {' and '.join(there)}" if there else f"has none of {names}"
-        self.add(where, what, f"Write exactly one of {names}.", about=there or tuple(given))
+        self.add(where, what, f"Write exactly one of {names}.", about=[f"{where}.{name}" for name in there or given])
 
-    def known(self, where: str, name: str, names: Collection[str], kind: str) -> None:
-        """Check that something that is named exists."""
+    def known(
+        self, where: str, name: str, names: Collection[str], kind: str, *, defined_in: Sequence[str] = ()
+    ) -> None:
+        """Check that something that is named exists; ``defined_in`` are the places where it could have been."""
         if name in names:
             return
         near = suggest(name, list(names))
         fix = f"Did you mean {near}?" if near else _existing(names, kind)
-        self.add(where, f"there is no {kind} {quote(name)}", fix)
+        self.add(where, f"there is no {kind} {quote(name)}", fix, about=[where, *defined_in])
 
     def unique(self, where: str, names: Sequence[str], kind: str) -> None:
         """Check that nothing is named twice."""
@@ -81,10 +82,8 @@ class Report:
     def key(self, where: str, value: str) -> None:
         """Check how a key is written."""
         if not KEY.fullmatch(value):
-            self.add(
-                where, f"{quote(value)} is not a key",
-                f"Write a small letter, then small letters, digits and _ (at most 64 in all), such as {_as_key(value)}.",
-            )  # fmt: skip
+            fix = f"Write small letters, digits and _, at most 64, a letter first, such as {_as_key(value)}."
+            self.add(where, f"{quote(value)} is not a key", fix)
 
     def keyed(self, where: str, items: Sequence[Any]) -> Iterator[tuple[str, Any]]:
         """Check the keys of a list of entities and go through it, with the place of each."""

@@ -134,7 +134,7 @@ class _Examiner:
                 self.report(place, "is missing", f"Add it: {_advice(field.type, None).removeprefix('Write ')}")
             if value is not _UNREADABLE:
                 result[name] = value
-            elif field.required:
+            elif field.required or ((name in raw or name in meant) and field.default is None):
                 result[name] = _neutral(field.type)
         return result
 
@@ -191,7 +191,7 @@ class _Examiner:
         return int(raw)
 
     def _number(self, expected: inspect.FloatType, raw: int | float, where: str) -> Any:
-        if not math.isfinite(raw) or (isinstance(raw, int) and abs(raw) > _LARGEST):
+        if (isinstance(raw, int) and abs(raw) > _LARGEST) or not math.isfinite(raw):
             return self.report(where, f"{quote(raw)} is not a number to calculate with", "Write a number, such as 3.")
         return raw
 
@@ -231,7 +231,7 @@ def _accepts(expected: inspect.Type, raw: object) -> bool:
         case inspect.NoneType():
             return raw is None
         case inspect.IntType():
-            return _is_number(raw) and (isinstance(raw, int) or float(str(raw)).is_integer())
+            return _is_number(raw) and (isinstance(raw, int) or _is_whole(raw))
     return _is_number(raw)
 
 
@@ -239,12 +239,15 @@ def _is_number(raw: object) -> bool:
     return isinstance(raw, int | float) and not isinstance(raw, bool)
 
 
+def _is_whole(raw: object) -> bool:
+    return isinstance(raw, float) and raw.is_integer() and abs(raw) <= _LARGEST
+
+
 def _neutral(expected: inspect.Type) -> Any:
     """Return a value that stands for one that could not be read; nothing is said about its place."""
     match expected:
         case inspect.UnionType():
-            options = _options(expected)
-            return None if any(isinstance(each, inspect.NoneType) for each in options) else _neutral(options[0])
+            return _neutral(next(each for each in _options(expected) if not isinstance(each, inspect.NoneType)))
         case inspect.StructType():
             return {field.encode_name: _neutral(field.type) for field in expected.fields if field.required}
         case inspect.VarTupleType():

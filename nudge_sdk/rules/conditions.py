@@ -593,28 +593,30 @@ def _counted(condition: Condition, operator: str, count: Counting | None) -> Pre
 
 
 def _exposure(condition: Condition) -> Predicate:
-    key, did, days = condition.exposure, condition.did, condition.within_days
+    key, did = condition.exposure, condition.did
     if key is None or did is None:
         return _never
-    moments = _exposed(key, did)
-    if days is not None:
-        span = _span(days)
-        recently: Predicate = lambda facts: any(0 <= facts.now - at < span for at in moments(facts))
-        return (lambda facts: not recently(facts)) if did == "never" else recently
-    if key == "*" or key.startswith("tag:"):
-        return (lambda facts: not moments(facts)) if did == "never" else (lambda facts: bool(moments(facts)))
-    exactly = (key, "seen" if did == "never" else did)
-    if did == "never":
-        return lambda facts: exactly not in facts.exposures
-    return lambda facts: exactly in facts.exposures
+    if condition.within_days is None and key != "*" and not key.startswith("tag:"):
+        exactly = (key, "seen" if did == "never" else did)
+        if did == "never":
+            return lambda facts: exactly not in facts.exposures
+        return lambda facts: exactly in facts.exposures
+    happened = _happened(_exposed(key, did), condition.within_days)
+    return (lambda facts: not happened(facts)) if did == "never" else happened
+
+
+def _happened(moments: Callable[[Facts], Collection[int]], days: float | None) -> Predicate:
+    if days is None:
+        return lambda facts: bool(moments(facts))
+    span = _span(days)
+    return lambda facts: any(0 <= facts.now - at < span for at in moments(facts))
 
 
 def _exposed(key: str, did: str | None) -> Callable[[Facts], Collection[int]]:
-    wanted = "seen" if did is None or did == "never" else did
+    wanted, tag = "seen" if did is None or did == "never" else did, key.removeprefix("tag:")
     if key == "*":
         return lambda facts: [at for (_, what), at in facts.exposures.items() if what == wanted]
-    if key.startswith("tag:"):
-        tag = key.removeprefix("tag:")
+    if key != tag:
         return lambda facts: [
             at for (nudge, what), at in facts.exposures.items() if what == wanted and tag in facts.tags.get(nudge, ())
         ]
@@ -728,7 +730,7 @@ def _moments(condition: Condition, kind: str) -> Callable[[Facts], Collection[in
 def _next_turn(moments: Callable[[Facts], Collection[int]], span: int) -> NextChange:
     def next_change(facts: Facts) -> int:
         turns = (turn for at in moments(facts) for turn in (at, at + span) if turn > facts.now)
-        return min(turns, default=FOREVER)
+        return min((FOREVER, *turns))
 
     return next_change
 

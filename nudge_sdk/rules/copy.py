@@ -281,7 +281,8 @@ class _Reader:
         yield opening
 
     def _image(self, token: Token) -> Iterator[Piece]:
-        alt = self._text("".join(_words(token.children or [])))
+        # Word by word: joined first, the words around markup could spell a mark.
+        alt = [piece for word in _words(token.children or []) for piece in self._text(word)]
         opening = self._opening(Address(tuple(self._split(str(token.attrs["src"]))), is_image=True))
         yield from (opening, 'alt="', *alt, '">') if opening else alt
 
@@ -473,7 +474,7 @@ def _slot(inner: str) -> Slot | None:
     name, *rest = inner.split("|")
     if len(rest) > 1 or not re.fullmatch(_NAME, name.strip()):
         return None
-    return Slot(name.strip(), "".join(rest).strip() or None)
+    return Slot(name.strip(), _worded("".join(rest)) or None)
 
 
 def _truncations(tag: str) -> Iterator[str]:

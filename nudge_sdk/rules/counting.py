@@ -11,6 +11,15 @@ TRAIT_KINDS = frozenset({"identify", "group", "left", "convert", "churn", "opt_o
 """Kinds after which traits, goals or memberships differ, so that what depends on them is judged anew."""
 
 
+def may_matter(state: State, record: Record, plan: Plan, user_id: str, *, is_account: bool) -> bool:
+    """Whether a record can change anything a standing looks at."""
+    if record.kind != "track":
+        return True
+    if record.name in plan.by_event or state.first is None or record.counted_at < state.first:
+        return True
+    return is_account and state.members.get(user_id, -1) < day_of(record.counted_at)
+
+
 def apply_to_member(state: State, record: Record, plan: Plan, user_id: str) -> None:
     """Apply a record of a member to its state; ``user_id`` is who it counts for."""
     kind = record.kind

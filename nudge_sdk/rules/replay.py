@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from nudge_sdk.rules.counting import TRAIT_KINDS, apply_to_account, apply_to_member
 from nudge_sdk.rules.identity import Aliases, Key, Move, move_of, rename_member
 from nudge_sdk.rules.records import Record
-from nudge_sdk.rules.signals import since_signup_length
+from nudge_sdk.rules.signals import Plan, since_signup_length
 from nudge_sdk.rules.standing import UNJUDGED, Episode, Judged, Standing, join_standings, judge
 from nudge_sdk.rules.state import State
 from nudge_sdk.rules.stepping import BY_IMPORT, BY_PUBLICATION, BY_TIME, Timeline
@@ -76,7 +76,7 @@ def replay(timeline: Timeline, records: Iterable[Record], *, until: int) -> dict
 class _Run:
     def __init__(self, timeline: Timeline) -> None:
         self.timeline = timeline
-        self.plan = timeline.newest.plan
+        self.plan = Plan([signal for rules in timeline.rules for signal in rules.plan.signals.values()])
         self.courses: dict[Key, Course] = {}
         self.aliases = Aliases()
         self.now: int | None = None

@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import TypeGuard
 
 from nudge_sdk.errors import JournalError, SetupError
 from nudge_sdk.runtime.journal_files import MIB, LockedFile, create, total_bytes
@@ -73,16 +74,16 @@ class Journal:
             file = self._opened()
         data = b"\x1e%b\n" % line
         failure: OSError | None = None
-        # One write to an O_APPEND file never mixes with another; the lock is not for the bytes, it keeps the offset exact.
+        # One write to an O_APPEND file never mixes with another: the lock is for the offset alone.
         with file.lock:
             try:
                 written = os.write(file.fd, data)
-            except OSError as error:
+            except BaseException as error:
+                if not _is_refusal(error):
+                    # A signal handler of the host raised: whether the line was written only the file knows.
+                    file.end = os.lseek(file.fd, 0, os.SEEK_CUR)
+                    raise
                 written, failure = 0, error
-            except BaseException:
-                # A signal handler of the host raised: whether the line was written only the file knows.
-                file.end = os.lseek(file.fd, 0, os.SEEK_CUR)
-                raise
             end = file.end = file.end + written
         if written != len(data):
             self._seal(file, unless_empty=True)
@@ -127,6 +128,8 @@ class Journal:
                 raise self._refused(self._full())
             return create(self.folder)
         except OSError as error:
+            if not _is_refusal(error):
+                raise
             raise self._refused(self._error(error)) from error
 
     def _refused(self, error: JournalError) -> JournalError:
@@ -151,3 +154,8 @@ class Journal:
     def _error(self, error: OSError) -> JournalError:
         remedy = _REMEDIES.get(error.errno or 0, f"Make it writable for user id {os.geteuid()}")
         return JournalError(f"the journal in {self.folder} cannot be written: {error.strerror}. {remedy}.")
+
+
+def _is_refusal(error: BaseException) -> TypeGuard[OSError]:
+    # The TimeoutError that many a host raises in its signal handler is an OSError as well, but without a number.
+    return isinstance(error, OSError) and error.errno is not None

@@ -56,9 +56,11 @@ class LockedFile:
             return
         # The lock belongs to the open file, which a forked child shares: unlocking there would unlock the parent's.
         # Unlocking here, in the owner, keeps a child that never noticed the fork from holding the file back.
-        if self.pid == os.getpid():
-            fcntl.flock(fd, fcntl.LOCK_UN)
-        os.close(fd)
+        try:
+            if self.pid == os.getpid():
+                fcntl.flock(fd, fcntl.LOCK_UN)
+        finally:
+            os.close(fd)
 
     __del__ = release
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import mmap
 import os
 import random
 import signal
@@ -84,13 +83,10 @@ from nudge_sdk.runtime.journal import Journal
 
 journal = Journal(Path(sys.argv[1]))
 journal.append(b'["parent"]')
-child = os.fork()
-if child == 0:
-    os.close(1)
-    time.sleep(60)
-    os._exit(0)
-print(child, flush=True)
+if os.fork() == 0:
+    print(os.getpid(), flush=True)
 time.sleep(60)
+os._exit(0)
 """
 
 OUTLIVE_A_FORK_UNDER_LOCK = """
@@ -98,7 +94,7 @@ import os, signal, sys, threading
 from pathlib import Path
 from nudge_sdk.runtime.journal import Journal
 
-journal = Journal(Path(sys.argv[1]))
+journal = Journal(Path(sys.argv[1]), max_file_bytes=500)  # so that a thread is often about to begin a new file
 stop = threading.Event()
 
 def write():
@@ -111,7 +107,7 @@ children = []
 for number in range(30):
     child = os.fork()
     if child == 0:
-        signal.alarm(10)
+        signal.alarm(5)
         journal.append(b'["child",%d]' % number)
         os._exit(0)
     children.append(child)
@@ -268,7 +264,7 @@ def test_every_acknowledged_line_is_read_exactly_once_after_random_kills(tmp_pat
     assert sum(acknowledged.values()) > 100 * KILLS
     for key, count in acknowledged.items():
         # At most the one line that was being written may be there without its acknowledgement.
-        assert seen[key] == list(range(len(seen[key])))
+        assert sorted(seen[key]) == list(range(len(seen[key])))
         assert len(seen[key]) - count in (0, 1)
     assert journals(reader.folder) == []
 
@@ -331,7 +327,7 @@ def test_a_full_disk_is_an_error_and_never_a_torn_or_lost_line(tmp_path: Path) -
     assert "ulimit -f" in told["refused"][-1]
     with_content = [path for path in journals(tmp_path) if path.stat().st_size]
     assert any(not path.read_bytes().endswith(b"\n") for path in with_content)
-    # A file that could not take more is the drainer's at once, although somebody keeps the errors; one empty file stays.
+    # What took no more is the drainer's at once, although somebody keeps the errors; one empty file stays.
     assert told["adoptable"] >= len(with_content) - 1
     assert len(journals(tmp_path)) <= len(with_content) + 1
 

@@ -1,1 +1,6 @@
-"""How the tables came to be: Alembic migrations of everything that starts with ``nudge_``."""
+"""The schema's history, one Alembic revision a change; run by ``Store.migrate``."""
+
+from __future__ import annotations
+
+HEAD_REVISION = "0001"
+"""The revision this release works with, known without loading Alembic."""

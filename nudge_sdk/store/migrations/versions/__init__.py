@@ -1,1 +1,1 @@
-"""One module a migration, in order."""
+"""One module a revision."""

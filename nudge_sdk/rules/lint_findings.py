@@ -1,0 +1,88 @@
+"""What the lint says: findings, and the words they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from nudge_sdk.rules.compiled import POINT
+from nudge_sdk.rules.definition import Segment, Subject, Tier
+
+Severity = Literal["block", "warn", "note"]
+
+MOST_EVIDENCE = 12
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """Something unwise in a definition that is otherwise in order.
+
+    Attributes:
+        severity: ``block`` needs an override with a reason to be published; ``warn`` and ``note`` do not.
+        code: A stable word in capitals.
+        where: The entity and field, such as ``segments[smb].member.warm.score``.
+        message: What is unwise, in words for people.
+        fix: What to do.
+        evidence: What shows it, such as the smallest sets of milestones that reach a tier.
+    """
+
+    severity: Severity
+    code: str
+    where: str
+    message: str
+    fix: str
+    evidence: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [f"{self.severity}: {self.code} at {self.where}", f"  {self.message}", f"  To do: {self.fix}"]
+        return "\n".join([*lines, *(f"  - {line}" for line in self.evidence)])
+
+
+class Named(Protocol):
+    """An entity with a key and a name."""
+
+    @property
+    def key(self) -> str:
+        """Its name in the document."""
+
+    @property
+    def name(self) -> str:
+        """Its name for people."""
+
+
+def name_of(entity: Named) -> str:
+    """Return what people call an entity."""
+    return entity.name or entity.key
+
+
+def points_text(thousandths: int) -> str:
+    """Return points as a person would write them."""
+    return f"{thousandths / POINT:.3f}".rstrip("0").rstrip(".")
+
+
+def listed(names: Iterable[str], word: str = "and") -> str:
+    """Return names as a list in a sentence."""
+    *most, last = names
+    return f"{', '.join(most)} {word} {last}" if most else last
+
+
+def shortened(lines: Sequence[str]) -> tuple[str, ...]:
+    """Return the first lines, and how many more there are."""
+    more = len(lines) - MOST_EVIDENCE
+    return (*lines[:MOST_EVIDENCE], f"and {more} more") if more > 0 else tuple(lines)
+
+
+def counted(number: int, word: str) -> str:
+    """Return a number with its word, in the plural where it needs one."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def who(segment: Segment, subject: Subject) -> str:
+    """Return ``a member of SMB`` or ``an account of SMB``."""
+    return f"{'a member' if subject == 'member' else 'an account'} of {name_of(segment)}"
+
+
+def entry_place(segment: Segment, subject: Subject, tier: Tier) -> str:
+    """Return the place of a tier's entry."""
+    return f"segments[{segment.key}].{subject}.{tier}"

@@ -1,0 +1,159 @@
+"""What the host hands in, checked before anything is written: what some store cannot hold is refused at the door."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from nudge_sdk.errors import RecordError
+from nudge_sdk.rules.records import PERSONAL
+from nudge_sdk.rules.times import to_iso, to_micros
+
+LONGEST_NAME = 255
+MOST_BYTES = 32 * 1024
+_LARGEST = 2**63 - 1
+_DEEPEST = 16
+
+
+def check_name(value: object, field: str) -> str:
+    """Return a name or id if every store can hold it.
+
+    Raises:
+        RecordError: It is no text, empty, over 255 characters, or has a NUL or a lone surrogate.
+    """
+    if type(value) is not str:
+        raise RecordError(field, f"{value!r} is not a text; give a str")
+    if not 0 < len(value) <= LONGEST_NAME:
+        what = "is empty" if not value else f"has {len(value)} characters"
+        raise RecordError(field, f"{what}; give 1 to {LONGEST_NAME} characters")
+    if not value.isascii() or "\x00" in value:
+        _check_text(value, field)
+    return value
+
+
+def check_account(value: object, field: str = "account") -> str:
+    """Return an account id; the prefix of personal accounts is ours."""
+    name = check_name(value, field)
+    if name.startswith(PERSONAL):
+        raise RecordError(field, f"{name!r} begins with {PERSONAL!r}, which marks users without an account")
+    return name
+
+
+def check_data(data: Mapping[str, Any] | None, field: str) -> dict[str, Any]:
+    """Return properties or traits if every store can hold them.
+
+    Args:
+        data: JSON values, Decimals (kept as numbers) and aware datetimes (kept as ISO 8601).
+        field: The name to put into the error.
+
+    Raises:
+        RecordError: A value that some store cannot hold.
+    """
+    if not data:
+        return {}
+    if type(data) is not dict:
+        data = dict(data)
+    checked: dict[str, Any] | None = None
+    for key, value in data.items():
+        kind = type(value)
+        if type(key) is not str or "\x00" in key or not key.isascii():
+            _check_key(key, field)
+        if kind is str:
+            if not value.isascii() or "\x00" in value:
+                _check_text(value, f"{field}.{key}")
+        elif kind is int:
+            if not -_LARGEST <= value <= _LARGEST:
+                raise _too_large(f"{field}.{key}", value)
+        elif kind is not bool and value is not None:
+            checked = dict(data) if checked is None else checked
+            checked[key] = _check_value(value, f"{field}.{key}", 0)
+    return data if checked is None else checked
+
+
+def check_size(line: bytes) -> bytes:
+    """Return an encoded record if it is not over 32 KB."""
+    if len(line) > MOST_BYTES:
+        raise RecordError("event", f"is {len(line)} bytes; at most {MOST_BYTES} are taken. Send less with it")
+    return line
+
+
+def _check_value(value: Any, field: str, depth: int) -> Any:
+    kind = type(value)
+    if kind is str:
+        return _check_text(value, field)
+    if kind is bool or value is None:
+        return value
+    if kind is int:
+        if not -_LARGEST <= value <= _LARGEST:
+            raise _too_large(field, value)
+        return value
+    if isinstance(value, float | Decimal):
+        if value - value != 0:
+            raise RecordError(field, f"{value} is not a number that can be stored; leave it out")
+        return value
+    if isinstance(value, datetime):
+        return to_iso(to_micros(value, field))
+    if isinstance(value, Mapping | list | tuple):
+        return _check_nested(value, field, depth)
+    raise RecordError(field, f"{kind.__name__} is not JSON; give text, numbers, true, false, null, lists or mappings")
+
+
+def _check_nested(value: Any, field: str, depth: int) -> Any:
+    if depth >= _DEEPEST:
+        raise RecordError(field, f"is nested over {_DEEPEST} levels deep; flatten it")
+    if isinstance(value, Mapping):
+        return {
+            _check_key(key, field): _check_value(inner, f"{field}.{key}", depth + 1) for key, inner in value.items()
+        }
+    return [_check_value(inner, f"{field}[{index}]", depth + 1) for index, inner in enumerate(value)]
+
+
+def _check_key(key: object, field: str) -> str:
+    if type(key) is not str:
+        raise RecordError(field, f"the name {key!r} is not a text")
+    return _check_text(key, f"{field}.{key!r}")
+
+
+def _check_text(value: str, field: str) -> str:
+    if "\x00" in value:
+        raise RecordError(field, "has a NUL character, which not every database can hold; remove it")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise RecordError(field, f"has a lone surrogate at position {error.start}; it is no valid text") from None
+    return value
+
+
+def _too_large(field: str, value: int) -> RecordError:
+    return RecordError(
+        field, f"an integer of {value.bit_length()} bits; at most 64 with sign are kept. Send it as text"
+    )
+
+
+class MessageIds:
+    """Makes UUIDs of version 7 (RFC 9562): the time in milliseconds, then a counter from a random start."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._reseed()
+
+    def new(self) -> str:
+        """Return a new id, unlike any other of this or another process."""
+        with self._lock:
+            if self._pid != os.getpid():
+                self._reseed()
+            self._counter += 1
+            low = self._counter & 0x3FFFFFFFFFFFFFFF
+        text = f"{(time.time_ns() // 1_000_000) & 0xFFFFFFFFFFFF:012x}7{self._high:03x}{low | 0x8000000000000000:016x}"
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+    def _reseed(self) -> None:
+        self._pid = os.getpid()
+        seed = int.from_bytes(os.urandom(10), "big")
+        self._high = seed & 0xFFF
+        self._counter = seed >> 18

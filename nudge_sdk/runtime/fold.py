@@ -1,0 +1,359 @@
+"""The fold: records into states, standings, transitions and episodes, inside one transaction of the store.
+
+Rows are inserted if missing and locked in sorted order before the records go in: locking rows that are not there yet, or
+inserting records first, loses counts or deadlocks. Every record is judged by itself, after stepping through the
+boundaries before it: one judgement a batch would lose transitions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from nudge_sdk.rules.counting import TRAIT_KINDS, apply_to_account, apply_to_member, may_matter
+from nudge_sdk.rules.identity import Aliases, Move, move_of, rename_member
+from nudge_sdk.rules.ledger import Ledger, Offer, merged, pack_ledger, unpack_ledger, with_offer, with_report
+from nudge_sdk.rules.records import Record
+from nudge_sdk.rules.standing import (
+    UNJUDGED,
+    Judged,
+    Standing,
+    decode_standing,
+    encode_standing,
+    join_standings,
+    judge,
+)
+from nudge_sdk.rules.state import State, pack, unpack
+from nudge_sdk.rules.stepping import BY_IMPORT, Change, advance, judge_event
+from nudge_sdk.rules.times import FOREVER, day_of
+from nudge_sdk.runtime.catalog import Catalog
+from nudge_sdk.runtime.recount import rebuild
+from nudge_sdk.store.protocol import (
+    Alias,
+    EpisodeRow,
+    Exposure,
+    Key,
+    Reached,
+    SubjectRow,
+    Transaction,
+    Transition,
+)
+
+ACCOUNT_WIDE = TRAIT_KINDS - {"identify", "opt_out", "opt_in"}
+"""Kinds after which every member of the account is judged anew."""
+
+_STEERING = frozenset({"convert", "churn", "opt_out", "opt_in"})
+
+
+class Work:
+    """One subject while it is being folded."""
+
+    __slots__ = ("is_changed", "is_ledger_changed", "is_moved", "judged", "ledger", "row", "standing", "state")
+
+    def __init__(self, row: SubjectRow) -> None:
+        self.row = row
+        self.state = unpack(row.state)
+        self.standing = decode_standing(row.standing) if row.standing else UNJUDGED
+        self.ledger: Ledger = unpack_ledger(row.ledger)
+        self.judged: Judged | None = None
+        self.is_changed = self.is_ledger_changed = self.is_moved = False
+
+    def touch(self, record: Record) -> None:
+        """Widen the span of days that this subject's records lie on."""
+        day = day_of(record.counted_at)
+        self.is_changed = True
+        row = self.row
+        row.first_day = day if row.first_day is None else min(row.first_day, day)
+        row.last_day = day if row.last_day is None else max(row.last_day, day)
+
+
+class Fold:
+    """One transaction's worth of work.
+
+    Args:
+        transaction: The open transaction.
+        catalog: The published definitions.
+        now: The present instant, in microseconds.
+    """
+
+    def __init__(self, transaction: Transaction, catalog: Catalog, now: int) -> None:
+        self.transaction = transaction
+        self.catalog = catalog
+        self.now = now
+        self.works: dict[Key, Work] = {}
+        self.aliases = Aliases()
+        self.transitions: list[Transition] = []
+        self.reached: list[Reached] = []
+        self.episodes: dict[tuple[Key, int], EpisodeRow] = {}
+        self._to_rebuild: set[str] = set()
+
+    def take(self, records: Sequence[Record], *, import_id: str = "") -> list[SubjectRow]:
+        """Fold records in; those whose identity is stored already change nothing.
+
+        Args:
+            records: Records in any order.
+            import_id: The import that brings them, for records marked as history.
+
+        Returns:
+            The rows as they were written.
+        """
+        self._load_aliases(records)
+        self.lock(self._keys(records))
+        facts = [record for record in records if record.kind != "exposure"]
+        fresh = [record for record, new in zip(facts, self.transaction.insert_records(facts), strict=True) if new]
+        reports = [record for record in records if record.kind == "exposure"]
+        for record in sorted(fresh, key=lambda each: (each.counted_at, each.id)):
+            self._take_one(record, import_id)
+        self._take_reports(reports)
+        for account_id in sorted(self._to_rebuild):
+            self._rebuild(account_id)
+        return self.write()
+
+    def sweep(self, keys: Sequence[Key]) -> list[SubjectRow]:
+        """Step subjects through every boundary up to now; those an import released are judged as of then."""
+        self.lock({(account_id, "") for account_id, _ in keys} | set(keys))
+        for key in keys:
+            work = self.works[key]
+            released = work.row.next_change if work.row.next_change < work.standing.next_change else FOREVER
+            if work.standing.at:
+                self._step(work, self.now)
+            if released <= self.now:
+                at = max(released, work.standing.at)
+                rules = self.catalog.timeline.at(at)
+                after = judge(rules, self._judged(work), at, work.standing, BY_IMPORT)
+                self._note(work, Change(work.standing, after, at, BY_IMPORT))
+            work.is_changed = True
+        return self.write()
+
+    def lock(self, keys: Iterable[Key]) -> None:
+        """Lock subjects, and bring their counts to the present signal set."""
+        missing = sorted(set(keys) - self.works.keys())
+        rows = self.transaction.lock_subjects(missing)
+        self.works.update((key, Work(rows[key])) for key in missing)
+        outdated = {key[0] for key in missing if self._is_outdated(rows[key])}
+        for account_id in sorted(outdated):
+            self._rebuild(account_id)
+
+    def write(self) -> list[SubjectRow]:
+        """Write everything that changed."""
+        changed = [work for work in self.works.values() if work.is_changed and not work.is_moved]
+        for work in changed:
+            self._fill(work)
+        self.transaction.put_subjects([work.row for work in changed])
+        for work in self.works.values():
+            if work.is_ledger_changed and not work.is_moved:
+                work.row.ledger = pack_ledger(work.ledger)
+                self.transaction.put_ledger(work.row, expected_version=work.row.ledger_version)
+                work.row.ledger_version += 1
+        self.transaction.add_transitions(self.transitions)
+        self.transaction.add_reached(self.reached)
+        self.transaction.put_episodes(self.episodes.values())
+        return [work.row for work in changed]
+
+    def _is_outdated(self, row: SubjectRow) -> bool:
+        if not row.state:
+            row.signals = self.catalog.signals
+        return row.signals < self.catalog.signals
+
+    def _rebuild(self, account_id: str) -> None:
+        """Count an account and all its members anew from the stored records."""
+        keys = [(account_id, ""), *self.transaction.members_of(account_id)]
+        missing = sorted(set(keys) - self.works.keys())
+        rows = self.transaction.lock_subjects(missing)
+        self.works.update((key, Work(rows[key])) for key in missing)
+        works = {key: self.works[key] for key in keys if not self.works[key].is_moved}
+        states = rebuild(self.transaction, self.catalog.plan, {key: work.row for key, work in works.items()})
+        for key, work in works.items():
+            work.state = states.get(key) or State()
+            work.row.signals = self.catalog.signals
+            work.judged = None
+            work.is_changed = True
+
+    def _load_aliases(self, records: Sequence[Record]) -> None:
+        wanted = {(record.account_id, record.user_id) for record in records if record.user_id}
+        while wanted:
+            found = self.transaction.aliases(wanted)
+            for source, alias in found.items():
+                self.aliases.moves[source] = Move(source, (alias.to_account_id, alias.to_user_id), alias.at, alias.id)
+            wanted = {move.target for source, move in self.aliases.moves.items() if source in found}
+
+    def _keys(self, records: Sequence[Record]) -> set[Key]:
+        keys: set[Key] = set()
+        for record in records:
+            key = self.aliases.resolve((record.account_id, record.user_id))
+            keys |= {key, (key[0], "")}
+            move = move_of(record)
+            if move is not None:
+                target = self.aliases.resolve(move.target)
+                keys |= {target, (target[0], "")}
+                if self.aliases.resolve(move.source) == move.source and self._exists(move):
+                    keys |= {move.source, (move.source[0], "")}
+            if record.kind in ACCOUNT_WIDE:
+                keys.update(self.transaction.members_of(key[0]))
+        return keys
+
+    def _exists(self, move: Move) -> bool:
+        return move.source in self.transaction.members_of(move.source[0])
+
+    def _take_one(self, record: Record, import_id: str) -> None:
+        move = move_of(record)
+        if move is not None:
+            self._take_move(move)
+        account_id, user_id = self.aliases.resolve((record.account_id, record.user_id))
+        account = self.works[account_id, ""]
+        member = self.works.get((account_id, user_id)) if user_id else None
+        affected = self._affected(record, account, member)
+        if not record.history:
+            for work in affected:
+                self._step(work, record.counted_at)
+        plan = self.catalog.plan
+        apply_to_account(account.state, record, plan, user_id)
+        account.touch(record)
+        if member is not None:
+            apply_to_member(member.state, record, plan, user_id)
+            member.touch(record)
+        if record.kind in _STEERING:
+            account.is_ledger_changed = True
+            if member is not None:
+                member.is_ledger_changed = True
+        self._judge_all(affected, record, import_id)
+
+    def _affected(self, record: Record, account: Work, member: Work | None) -> list[Work]:
+        """Return whom a record can make stand differently."""
+        if record.kind in ACCOUNT_WIDE:
+            account_id = account.row.account_id
+            return [work for key, work in self.works.items() if key[0] == account_id and not work.is_moved]
+        plan = self.catalog.plan
+        user_id = member.row.user_id if member is not None else ""
+        found = []
+        if member is not None and may_matter(member.state, record, plan, user_id, is_account=False):
+            found.append(member)
+        if record.kind == "track" and may_matter(account.state, record, plan, user_id, is_account=True):
+            found.append(account)
+        return found
+
+    def _judge_all(self, works: list[Work], record: Record, import_id: str) -> None:
+        for work in works:
+            first = work.state.first
+            if work.judged is not None and (record.kind != "track" or first == record.counted_at):
+                work.judged.refresh()
+            if record.history:
+                work.row.import_id = import_id
+                work.is_changed = True
+            else:
+                change = judge_event(
+                    self.catalog.timeline, self._judged(work), work.standing, record.counted_at, record.id
+                )
+                self._note(work, change)
+
+    def _judged(self, work: Work) -> Judged:
+        if work.judged is None:
+            account = self.works[work.row.account_id, ""]
+            work.judged = Judged(work.row.user_id, work.state, account.state)
+        return work.judged
+
+    def _step(self, work: Work, to: int) -> None:
+        standing = work.standing
+        if standing.at and (standing.next_change <= to or self.catalog.timeline.next_start(standing.at) <= to):
+            for change in advance(self.catalog.timeline, self._judged(work), standing, to):
+                self._note(work, change)
+
+    def _note(self, work: Work, change: Change) -> None:
+        """Write down what a judgement changed."""
+        before, after = change.before, change.after
+        account_id, user_id = work.row.key
+        work.standing = after
+        work.is_changed = True
+        if after.tier != before.tier:
+            self.transitions.append(
+                Transition(
+                    account_id,
+                    user_id,
+                    change.at,
+                    self.now,
+                    change.cause,
+                    before.tier,
+                    after.tier,
+                    after.score,
+                    after.definition,
+                    change.at < before.at,
+                )  # fmt: skip
+            )
+        for key, at in after.reached.items():
+            if key not in before.reached:
+                self.reached.append(Reached(account_id, user_id, key, at, after.definition))
+        self._note_episode(work, before, after)
+
+    def _note_episode(self, work: Work, before: Standing, after: Standing) -> None:
+        episode = after.episode
+        if episode is not None and episode != before.episode:
+            row = EpisodeRow(
+                work.row.account_id, work.row.user_id, episode.started_at, episode.goal, episode.tier,
+                episode.definition, episode.cause, episode.ended_at, episode.end_reason,
+            )  # fmt: skip
+            self.episodes[work.row.key, episode.started_at] = row
+
+    def _take_move(self, move: Move) -> None:
+        known = self.aliases.moves.get(move.source)
+        if not self.aliases.learn(move):
+            return
+        self.transaction.put_alias(Alias(*move.source, *move.target, move.at, move.id))
+        target = self.aliases.resolve(move.target)
+        if known is not None:
+            self._to_rebuild |= {known.target[0], target[0]}
+        account = self.works[target[0], ""]
+        if move.takes_account:
+            self._join((move.source[0], ""), account)
+        self._join(move.source, self.works[target])
+        if move.source[1] != target[1]:
+            if account.state.is_full(self.catalog.plan.capacity):
+                self._to_rebuild.add(target[0])
+            rename_member(account.state, move.source[1], target[1], self.catalog.plan)
+            account.is_changed = True
+
+    def _join(self, source: Key, into: Work) -> None:
+        moved = self.works.get(source)
+        if moved is None or moved.is_moved:
+            return
+        into.state.merge(moved.state, self.catalog.plan.capacity)
+        into.standing = join_standings(into.standing, moved.standing)
+        into.ledger = merged(into.ledger, moved.ledger)
+        into.is_changed = into.is_ledger_changed = moved.is_moved = True
+        into.judged = None
+        days = [day for row in (into.row, moved.row) for day in (row.first_day, row.last_day) if day is not None]
+        into.row.first_day, into.row.last_day = min(days, default=None), max(days, default=None)
+        self.transaction.delete_subject(source)
+
+    def _take_reports(self, reports: Sequence[Record]) -> None:
+        """Write down what people did with nudges; each report counts once."""
+        works = [self.works[self.aliases.resolve((each.account_id, each.user_id))] for each in reports]
+        rows = [_exposure(record, work, self.catalog.number) for record, work in zip(reports, works, strict=True)]
+        for record, work, is_new in zip(reports, works, self.transaction.add_exposures(rows), strict=True):
+            if is_new:
+                work.ledger = _reported(work.ledger, record)
+                work.is_ledger_changed = True
+
+    def _fill(self, work: Work) -> None:
+        row, standing = work.row, work.standing
+        row.state, row.standing = pack(work.state), encode_standing(standing)
+        row.signals = self.catalog.signals
+        row.definition, row.segment, row.tier = standing.definition, standing.segment, standing.tier
+        row.score, row.fit, row.active_users = standing.score, standing.fit, standing.active_users
+        row.next_change, row.evaluated_at = standing.next_change, standing.at
+        row.episode_at = standing.episode.started_at if standing.episode else None
+        row.episode_ended_at = standing.episode.ended_at if standing.episode else None
+
+
+def _exposure(record: Record, work: Work, definition: int) -> Exposure:
+    data = record.data
+    return Exposure(
+        work.row.account_id, work.row.user_id, record.id, str(data.get("kind", "")), record.name,
+        str(data.get("variant", "")), str(data.get("placement", "")), record.counted_at, definition,
+    )  # fmt: skip
+
+
+def _reported(ledger: Ledger, record: Record) -> Ledger:
+    kind = str(record.data.get("kind", ""))
+    if kind == "claimed":
+        return with_offer(ledger, Offer(record.counted_at, record.name), None)
+    until = record.data.get("until", 0)
+    return with_report(ledger, record.name, kind, record.counted_at, until=until if isinstance(until, int) else 0)

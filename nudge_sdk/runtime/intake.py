@@ -1,0 +1,150 @@
+"""Intake: lines and records into the store, with the definitions the store has at that very moment."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from nudge_sdk.errors import RecordError, StoreBusyError, StoreError
+from nudge_sdk.rules.records import Record
+from nudge_sdk.rules.state import CAPACITY, Capacity
+from nudge_sdk.runtime.catalog import Catalog
+from nudge_sdk.runtime.fold import Fold
+from nudge_sdk.store.protocol import Quarantined, Store, SubjectRow, Transaction
+
+log = logging.getLogger("nudge_sdk")
+
+decode_record = msgspec.json.Decoder(Record).decode
+encode_record = msgspec.json.Encoder(decimal_format="number").encode
+
+T = TypeVar("T")
+
+SWEEP_BATCH = 500
+_ATTEMPTS = 3
+
+
+class Position(msgspec.Struct, frozen=True):
+    """How far a journal is drained once a batch is in."""
+
+    journal: str
+    offset: int
+
+
+class Intake:
+    """Takes records into a store; the one place where the fold meets the store.
+
+    Args:
+        store: Where to.
+        clock: The present instant in microseconds.
+        capacity: How much states keep.
+    """
+
+    def __init__(self, store: Store, clock: Callable[[], int], capacity: Capacity = CAPACITY) -> None:
+        self.store = store
+        self.clock = clock
+        self.capacity = capacity
+        self._catalog: Catalog | None = None
+
+    @property
+    def catalog(self) -> Catalog:
+        """The published definitions as last read."""
+        if self._catalog is None:
+            self._catalog = Catalog(self.store.definitions(), self.capacity)
+        return self._catalog
+
+    def refresh(self) -> Catalog:
+        """Read the published definitions anew."""
+        self._catalog = Catalog(self.store.definitions(), self.capacity)
+        return self._catalog
+
+    def take(
+        self, records: Sequence[Record], *, wait: float, position: Position | None = None, import_id: str = ""
+    ) -> list[SubjectRow]:
+        """Fold records in, in one transaction, together with the position they bring a journal to.
+
+        Raises:
+            StoreBusyError: The store did not answer within ``wait`` seconds; nothing was taken.
+            StoreError: The store refused; nothing was taken.
+        """
+
+        def work(transaction: Transaction, catalog: Catalog) -> list[SubjectRow]:
+            rows = Fold(transaction, catalog, self.clock()).take(records, import_id=import_id) if records else []
+            if position is not None:
+                transaction.put_position(position.journal, position.offset)
+            return rows
+
+        return self._with_present_catalog(work, wait)
+
+    def take_lines(self, lines: Sequence[bytes], position: Position, *, wait: float) -> list[SubjectRow]:
+        """Fold lines of a journal in; what cannot be read or stored is set aside with its reason, the rest goes on."""
+        records: list[Record] = []
+        for line in lines:
+            try:
+                records.append(decode_record(line))
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                self._quarantine(line, position, str(error), wait)
+        try:
+            return self.take(records, wait=wait, position=position)
+        except StoreBusyError:
+            raise
+        except (StoreError, RecordError, ValueError, OverflowError, TypeError, KeyError) as error:
+            log.warning("a batch of %s was refused, looking for the line: %s", position.journal, error)
+            rows = self._bisect(records, position, wait, error)
+            self.take([], wait=wait, position=position)
+            return rows
+
+    def sweep(self, *, wait: float) -> list[SubjectRow]:
+        """Step members and accounts whose time has come through their boundaries; up to one batch."""
+
+        def work(transaction: Transaction, catalog: Catalog) -> list[SubjectRow]:
+            now = self.clock()
+            keys = transaction.due(now, signals=catalog.signals, definition=catalog.number, limit=SWEEP_BATCH)
+            return Fold(transaction, catalog, now).sweep(keys) if keys else []
+
+        return self._with_present_catalog(work, wait)
+
+    def finish_import(self, import_id: str, *, wait: float) -> int:
+        """End an import of history: those it brought are judged as of now, by the next sweeps."""
+
+        def work(transaction: Transaction, catalog: Catalog) -> int:
+            return transaction.release_import(import_id, self.clock())
+
+        return self._with_present_catalog(work, wait)
+
+    def _with_present_catalog(self, work: Callable[[Transaction, Catalog], T], wait: float) -> T:
+        for _ in range(_ATTEMPTS):
+            catalog = self.catalog
+            with self.store.transaction(wait=wait) as transaction:
+                if transaction.definition_state() == definition_state(catalog):
+                    return work(transaction, catalog)
+            self.refresh()
+        raise StoreBusyError("definitions are published faster than they can be read")
+
+    def _bisect(self, records: Sequence[Record], position: Position, wait: float, error: Exception) -> list[SubjectRow]:
+        if len(records) == 1:
+            self._quarantine(encode_record(records[0]), position, str(error), wait)
+            return []
+        middle = len(records) // 2
+        rows: list[SubjectRow] = []
+        for half in (records[:middle], records[middle:]):
+            try:
+                rows += self.take(half, wait=wait) if half else []
+            except StoreBusyError:
+                raise
+            except (StoreError, RecordError, ValueError, OverflowError, TypeError, KeyError) as failure:
+                rows += self._bisect(half, position, wait, failure)
+        return rows
+
+    def _quarantine(self, line: bytes, position: Position, reason: str, wait: float) -> None:
+        log.warning("a line before %s:%d was set aside: %s", position.journal, position.offset, reason)
+        row = Quarantined(position.journal, position.offset, line, reason, self.clock())
+        with self.store.transaction(wait=wait) as transaction:
+            transaction.add_quarantined([row])
+
+
+def definition_state(catalog: Catalog) -> tuple[int, int]:
+    """Return (number of the newest definition, number of the newest live one)."""
+    return (catalog.rows[-1].number if catalog.rows else 0, catalog.number)

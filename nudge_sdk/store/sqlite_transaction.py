@@ -1,0 +1,263 @@
+"""One write transaction on SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from msgspec.structs import astuple
+
+from nudge_sdk.rules.records import Record
+from nudge_sdk.rules.times import DAY
+from nudge_sdk.store import sqlite_statements as sql
+from nudge_sdk.store.protocol import (
+    Alias,
+    DefinitionRow,
+    EpisodeRow,
+    Exposure,
+    Key,
+    Quarantined,
+    Reached,
+    SubjectRow,
+    Transition,
+)
+from nudge_sdk.store.rows import EventKey, EventRow, Identity, identity, in_order, is_displaced, pack_record
+
+MEMBERS, ACCOUNTS = sql.TABLES
+_Indexed = tuple[int, str, str, int, str]
+
+
+def subject_from(row: tuple[Any, ...]) -> SubjectRow:
+    """Return a row of a subject query as a struct; spelt out, because every profile load pays for it."""
+    return SubjectRow(
+        account_id=row[0],
+        user_id=row[1],
+        state=row[2],
+        standing=row[3],
+        signals=row[4],
+        definition=row[5],
+        segment=row[6],
+        tier=row[7],
+        score=row[8],
+        fit=row[9],
+        active_users=row[10],
+        episode_at=row[11],
+        episode_ended_at=row[12],
+        next_change=row[13],
+        evaluated_at=row[14],
+        first_day=row[15],
+        last_day=row[16],
+        import_id=row[17],
+        ledger=row[18],
+        ledger_version=row[19],
+    )
+
+
+def by_table(keys: Iterable[Key]) -> list[tuple[str, list[Key]]]:
+    """Sort keys apart: those of members, and those of accounts, without repeats."""
+    unique = sorted(set(keys))
+    members, accounts = [key for key in unique if key[1]], [key for key in unique if not key[1]]
+    return [(table, part) for table, part in ((MEMBERS, members), (ACCOUNTS, accounts)) if part]
+
+
+def flat(rows: Iterable[Sequence[Any]]) -> list[Any]:
+    """Return the values of rows one after another."""
+    return [value for row in rows for value in row]
+
+
+class SqliteTransaction:
+    """What is done between BEGIN and COMMIT; see ``store.protocol.Transaction``."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._execute = connection.execute
+        self._loaded: dict[Key, _Indexed] = {}
+
+    def lock_subjects(self, keys: Iterable[Key]) -> dict[Key, SubjectRow]:
+        found: dict[Key, SubjectRow] = {}
+        for table, wanted in by_table(keys):
+            for piece in sql.chunks(wanted):
+                rows = map(subject_from, self._execute(sql.read_subjects(table, len(piece)), flat(piece)))
+                found.update((row.key, row) for row in rows)
+            missing = [SubjectRow(account_id=a, user_id=u) for a, u in wanted if (a, u) not in found]
+            self._connection.executemany(sql.INSERT_SUBJECT[table], (_values(row) for row in missing))
+            found.update((row.key, row) for row in missing)
+        self._loaded.update((key, _indexed(row)) for key, row in found.items())
+        return found
+
+    def members_of(self, account_id: str) -> list[Key]:
+        return self._execute(sql.MEMBERS_OF, (account_id,)).fetchall()
+
+    def insert_records(self, records: Sequence[Record]) -> list[bool]:
+        rows = [pack_record(record) for record in records]
+        first: dict[Identity, int] = {}
+        for index, row in enumerate(rows):
+            first.setdefault(identity(row), index)
+        fresh = {index: rows[index] for index in first.values()}
+        self._drop_clamped(fresh)
+        self._insert_events(fresh)
+        displaced = [identity(row) for row in fresh.values() if is_displaced(row)]
+        self._connection.executemany(sql.INSERT_CLAMPED, displaced)
+        return [index in fresh for index in range(len(rows))]
+
+    def _drop_clamped(self, fresh: dict[int, EventRow]) -> None:
+        """Drop rows whose identity is stored on another day than the row's."""
+        known: set[Identity] = set()
+        if self._execute(sql.HAS_CLAMPED).fetchone():
+            known |= self._among(sql.stored_clamped, [identity(row) for row in fresh.values()])
+        displaced = [row for row in fresh.values() if is_displaced(row)]
+        sent_days = [(row[3] // DAY, *row[1:5]) for row in displaced]
+        known |= {(key[3], key[1], key[2], key[4]) for key in self._among(sql.stored_events, sent_days)}
+        _remove(fresh, [index for index, row in fresh.items() if known and identity(row) in known])
+
+    def _insert_events(self, fresh: dict[int, EventRow]) -> None:
+        """Insert all; only when one of them is stored already, look up which."""
+        self._execute("SAVEPOINT events")
+        try:
+            self._connection.executemany(sql.INSERT_EVENT, fresh.values())
+        except sqlite3.IntegrityError:
+            self._execute("ROLLBACK TO events")
+            stored: set[EventKey] = self._among(sql.stored_events, [row[:5] for row in fresh.values()])
+            _remove(fresh, [index for index, row in fresh.items() if row[:5] in stored])
+            self._connection.executemany(sql.INSERT_EVENT, fresh.values())
+        self._execute("RELEASE events")
+
+    def _among(self, query: Any, keys: Sequence[tuple[Any, ...]]) -> set[Any]:
+        return {row for piece in sql.chunks(keys) for row in self._execute(query(len(piece)), flat(piece))}
+
+    def put_subjects(self, rows: Iterable[SubjectRow]) -> None:
+        whole: dict[str, list[Any]] = {MEMBERS: [], ACCOUNTS: []}
+        plain: dict[str, list[Any]] = {MEMBERS: [], ACCOUNTS: []}
+        for row in rows:
+            table = MEMBERS if row.user_id else ACCOUNTS
+            if self._loaded.get(row.key) == _indexed(row):
+                plain[table].append(_plain_values(row))
+            else:
+                whole[table].append(_values(row, ledger=(b"", 0)))
+                self._loaded[row.key] = _indexed(row)
+        for table in sql.TABLES:
+            self._connection.executemany(sql.PUT_SUBJECT_PLAIN[table], plain[table])
+            self._connection.executemany(sql.PUT_SUBJECT[table], whole[table])
+
+    def put_ledger(self, row: SubjectRow, *, expected_version: int) -> bool:
+        table = MEMBERS if row.user_id else ACCOUNTS
+        key = row.key if row.user_id else row.key[:1]
+        changed = self._execute(sql.PUT_LEDGER[table], (row.ledger, *key, expected_version)).rowcount
+        if not changed and expected_version == 0:
+            statement = f"{sql.INSERT_SUBJECT[table]} ON CONFLICT DO NOTHING"
+            changed = self._execute(statement, _values(row, ledger=(row.ledger, 1))).rowcount
+        return changed == 1
+
+    def add_transitions(self, rows: Iterable[Transition]) -> None:
+        self._connection.executemany(sql.ADD_TRANSITION, map(astuple, rows))
+
+    def add_reached(self, rows: Iterable[Reached]) -> None:
+        self._connection.executemany(sql.ADD_REACHED, map(astuple, rows))
+
+    def put_episodes(self, rows: Iterable[EpisodeRow]) -> None:
+        self._connection.executemany(sql.PUT_EPISODE, map(astuple, rows))
+
+    def add_exposures(self, rows: Iterable[Exposure]) -> list[bool]:
+        return [self._execute(sql.ADD_EXPOSURE, astuple(row)).rowcount == 1 for row in rows]
+
+    def add_quarantined(self, rows: Iterable[Quarantined]) -> None:
+        self._connection.executemany(sql.ADD_QUARANTINED, map(astuple, rows))
+
+    def aliases(self, keys: Iterable[Key]) -> dict[Key, Alias]:
+        rows = self._among(sql.read_aliases, sorted(set(keys)))
+        return {(row[0], row[1]): Alias(*row) for row in rows}
+
+    def alias_sources(self, key: Key) -> list[Alias]:
+        return [Alias(*row) for row in self._execute(sql.ALIAS_SOURCES, key)]
+
+    def put_alias(self, alias: Alias) -> None:
+        self._execute(sql.PUT_ALIAS, astuple(alias))
+
+    def delete_subject(self, key: Key) -> None:
+        self._execute(sql.DELETE_MEMBER, key)
+        self._loaded.pop(key, None)
+
+    def records_of(self, keys: Sequence[Key], *, first_day: int, last_day: int) -> Iterator[Record]:
+        wanted = sorted(set(keys))
+        if not wanted:
+            return iter(())
+        return in_order(self._execute(sql.events_of(len(wanted)), (*flat(wanted), first_day, last_day, last_day)))
+
+    def records_of_account(self, account_id: str, *, first_day: int, last_day: int) -> Iterator[Record]:
+        return in_order(self._execute(sql.EVENTS_OF_ACCOUNT, (first_day, last_day, last_day, account_id)))
+
+    def position(self, journal: str) -> int | None:
+        row = self._execute(sql.POSITION, (journal,)).fetchone()
+        return row[0] if row else None
+
+    def put_position(self, journal: str, offset: int) -> None:
+        self._execute(sql.PUT_POSITION, (journal, offset))
+
+    def delete_position(self, journal: str) -> None:
+        self._execute(sql.DELETE_POSITION, (journal,))
+
+    def due(self, now: int, *, signals: int, limit: int) -> list[Key]:
+        return self._execute(sql.DUE, (now, signals, limit)).fetchall()
+
+    def live_definition(self) -> DefinitionRow | None:
+        return self._definition(sql.LIVE_DEFINITION)
+
+    def newest_definition(self) -> DefinitionRow | None:
+        return self._definition(sql.NEWEST_DEFINITION)
+
+    def _definition(self, query: str) -> DefinitionRow | None:
+        row = self._execute(query).fetchone()
+        return DefinitionRow(*row) if row else None
+
+    def put_definition(self, row: DefinitionRow) -> None:
+        self._execute(sql.PUT_DEFINITION, astuple(row))
+
+    def touch_all(self, next_change: int) -> None:
+        self._loaded.clear()
+        for statement in sql.TOUCH_ALL:
+            self._execute(statement, (next_change,))
+
+    def release_import(self, import_id: str, next_change: int) -> int:
+        self._loaded.clear()
+        return sum(self._execute(statement, (import_id, next_change)).rowcount for statement in sql.RELEASE_IMPORT)
+
+    def take_inbox(self, limit: int) -> list[tuple[int, bytes]]:
+        rows = self._execute(sql.INBOX, (limit,)).fetchall()
+        if rows:
+            self._execute(sql.DELETE_INBOX, (rows[-1][0],))
+        return rows
+
+
+def _remove(fresh: dict[int, EventRow], indexes: list[int]) -> None:
+    for index in indexes:
+        del fresh[index]
+
+
+def _indexed(row: SubjectRow) -> _Indexed:
+    return (row.signals, row.segment, row.tier, row.next_change, row.import_id)
+
+
+def _values(row: SubjectRow, ledger: tuple[bytes, int] | None = None) -> tuple[Any, ...]:
+    values = astuple(row)
+    if ledger is not None:
+        values = (*values[:-2], *ledger)
+    return values if row.user_id else (values[0], *values[2:])
+
+
+def _plain_values(row: SubjectRow) -> tuple[Any, ...]:
+    values = (
+        row.state,
+        row.standing,
+        row.definition,
+        row.score,
+        row.fit,
+        row.active_users,
+        row.episode_at,
+        row.episode_ended_at,
+        row.evaluated_at,
+        row.first_day,
+        row.last_day,
+        row.account_id,
+    )
+    return (*values, row.user_id) if row.user_id else values
