@@ -8,7 +8,6 @@ from typing import Literal, Protocol
 import msgspec
 
 from nudge_sdk.rules.compiled import POINT
-from nudge_sdk.rules.definition import Segment, Subject, Tier
 
 Severity = Literal["block", "warn", "note"]
 
@@ -78,11 +77,6 @@ def counted(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
-def who(segment: Segment, subject: Subject) -> str:
-    """Return ``a member of SMB`` or ``an account of SMB``."""
-    return f"{'a member' if subject == 'member' else 'an account'} of {name_of(segment)}"
-
-
-def entry_place(segment: Segment, subject: Subject, tier: Tier) -> str:
-    """Return the place of a tier's entry."""
-    return f"segments[{segment.key}].{subject}.{tier}"
+def capital(sentence: str) -> str:
+    """Return a sentence with a capital at its start."""
+    return sentence[:1].upper() + sentence[1:]

@@ -93,12 +93,10 @@ class Reach:
         items = [item for item in self._items if item.bit & allowed]
         is_exact = sum(item.points > 0 for item in items) <= EXACT_UP_TO
         found: list[int] = []
-        steps = 0
-        for mask in self._search(items):
-            steps += 1
+        for step, mask in enumerate(self._search(items)):
             if mask is not None:
                 found.append(mask)
-            if not is_exact and steps >= MOST_STEPS:
+            if not is_exact and step >= MOST_STEPS:
                 return Sets(self._in_order(found), False)
         return Sets(self._in_order(found), True)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
-import threading
 import time
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 from nudge_sdk.errors import RecordError
@@ -93,7 +94,7 @@ def _check_value(value: Any, field: str, depth: int) -> Any:
             raise _too_large(field, value)
         return value
     if isinstance(value, float | Decimal):
-        if value - value != 0:
+        if not math.isfinite(value):
             raise RecordError(field, f"{value} is not a number that can be stored; leave it out")
         return value
     if isinstance(value, datetime):
@@ -139,21 +140,19 @@ class MessageIds:
     """Makes UUIDs of version 7 (RFC 9562): the time in milliseconds, then a counter from a random start."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._reseed()
+        self.reseed()
 
     def new(self) -> str:
         """Return a new id, unlike any other of this or another process."""
-        with self._lock:
-            if self._pid != os.getpid():
-                self._reseed()
-            self._counter += 1
-            low = self._counter & 0x3FFFFFFFFFFFFFFF
-        text = f"{(time.time_ns() // 1_000_000) & 0xFFFFFFFFFFFF:012x}7{self._high:03x}{low | 0x8000000000000000:016x}"
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        millis = time.time_ns() // 1_000_000
+        head = self._head
+        if head[0] != millis:
+            self._head = head = (millis, f"{millis >> 16 & 0xFFFFFFFF:08x}-{millis & 0xFFFF:04x}{self._middle}")
+        return f"{head[1]}{next(self._counter):012x}"
 
-    def _reseed(self) -> None:
-        self._pid = os.getpid()
+    def reseed(self) -> None:
+        """Begin anew from fresh randomness, as a forked child must."""
         seed = int.from_bytes(os.urandom(10), "big")
-        self._high = seed & 0xFFF
-        self._counter = seed >> 18
+        self._middle = f"-7{seed & 0xFFF:03x}-{0x8000 | seed >> 12 & 0x3FFF:04x}-"
+        self._counter = count(seed >> 26 & 0x7FFFFFFFFFFF)
+        self._head = (0, "")

@@ -1,7 +1,7 @@
 """The fold: records into states, standings, transitions and episodes, inside one transaction of the store.
 
-Rows are inserted if missing and locked in sorted order before the records go in: locking rows that are not there yet, or
-inserting records first, loses counts or deadlocks. Every record is judged by itself, after stepping through the
+Rows are inserted if missing and locked in sorted order before the records go in: locking rows that are not there yet,
+or inserting records first, loses counts or deadlocks. Every record is judged by itself, after stepping through the
 boundaries before it: one judgement a batch would lose transitions.
 """
 
@@ -31,10 +31,10 @@ from nudge_sdk.store.protocol import (
     Alias,
     EpisodeRow,
     Exposure,
+    FoldTransaction,
     Key,
     Reached,
     SubjectRow,
-    Transaction,
     Transition,
 )
 
@@ -75,7 +75,7 @@ class Fold:
         now: The present instant, in microseconds.
     """
 
-    def __init__(self, transaction: Transaction, catalog: Catalog, now: int) -> None:
+    def __init__(self, transaction: FoldTransaction, catalog: Catalog, now: int) -> None:
         self.transaction = transaction
         self.catalog = catalog
         self.now = now
@@ -96,6 +96,11 @@ class Fold:
         Returns:
             The rows as they were written.
         """
+        self.absorb(records, import_id=import_id)
+        return self.write()
+
+    def absorb(self, records: Sequence[Record], *, import_id: str = "") -> None:
+        """Do all that ``take`` does, but write no subject."""
         self._load_aliases(records)
         self.lock(self._keys(records))
         facts = [record for record in records if record.kind != "exposure"]
@@ -106,7 +111,12 @@ class Fold:
         self._take_reports(reports)
         for account_id in sorted(self._to_rebuild):
             self._rebuild(account_id)
-        return self.write()
+
+    def step_to(self, now: int) -> None:
+        """Step every locked subject through its boundaries up to an instant."""
+        for work in self.works.values():
+            if not work.is_moved:
+                self._step(work, now)
 
     def sweep(self, keys: Sequence[Key]) -> list[SubjectRow]:
         """Step subjects through every boundary up to now; those an import released are judged as of then."""
@@ -156,7 +166,7 @@ class Fold:
 
     def _rebuild(self, account_id: str) -> None:
         """Count an account and all its members anew from the stored records."""
-        keys = [(account_id, ""), *self.transaction.members_of(account_id)]
+        keys = [(account_id, ""), *self.transaction.members_of([account_id])]
         missing = sorted(set(keys) - self.works.keys())
         rows = self.transaction.lock_subjects(missing)
         self.works.update((key, Work(rows[key])) for key in missing)
@@ -178,21 +188,23 @@ class Fold:
 
     def _keys(self, records: Sequence[Record]) -> set[Key]:
         keys: set[Key] = set()
+        wide: set[str] = set()
+        sources: set[Key] = set()
         for record in records:
             key = self.aliases.resolve((record.account_id, record.user_id))
             keys |= {key, (key[0], "")}
+            if record.kind in ACCOUNT_WIDE:
+                wide.add(key[0])
             move = move_of(record)
             if move is not None:
                 target = self.aliases.resolve(move.target)
                 keys |= {target, (target[0], "")}
-                if self.aliases.resolve(move.source) == move.source and self._exists(move):
-                    keys |= {move.source, (move.source[0], "")}
-            if record.kind in ACCOUNT_WIDE:
-                keys.update(self.transaction.members_of(key[0]))
+                sources.add(move.source)
+        if sources:
+            keys |= self.transaction.existing(sources | {(account_id, "") for account_id, _ in sources})
+        if wide:
+            keys.update(self.transaction.members_of(wide))
         return keys
-
-    def _exists(self, move: Move) -> bool:
-        return move.source in self.transaction.members_of(move.source[0])
 
     def _take_one(self, record: Record, import_id: str) -> None:
         move = move_of(record)
@@ -264,20 +276,9 @@ class Fold:
         work.standing = after
         work.is_changed = True
         if after.tier != before.tier:
-            self.transitions.append(
-                Transition(
-                    account_id,
-                    user_id,
-                    change.at,
-                    self.now,
-                    change.cause,
-                    before.tier,
-                    after.tier,
-                    after.score,
-                    after.definition,
-                    change.at < before.at,
-                )  # fmt: skip
-            )
+            is_late = change.at < before.at
+            tiers = (before.tier, after.tier, after.score, after.definition, is_late)
+            self.transitions.append(Transition(account_id, user_id, change.at, self.now, change.cause, *tiers))
         for key, at in after.reached.items():
             if key not in before.reached:
                 self.reached.append(Reached(account_id, user_id, key, at, after.definition))

@@ -9,10 +9,10 @@ from nudge_sdk.rules.identity import Aliases, Move
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.signals import Plan
 from nudge_sdk.rules.state import State
-from nudge_sdk.store.protocol import Alias, Key, SubjectRow, Transaction
+from nudge_sdk.store.protocol import Alias, FoldTransaction, Key, SubjectRow
 
 
-def rebuild(transaction: Transaction, plan: Plan, rows: Mapping[Key, SubjectRow]) -> dict[Key, State]:
+def rebuild(transaction: FoldTransaction, plan: Plan, rows: Mapping[Key, SubjectRow]) -> dict[Key, State]:
     """Return the states of one account and its members, counted from every stored record of theirs.
 
     Args:
@@ -44,7 +44,7 @@ def _apply(states: dict[Key, State], account: Key, key: Key, record: Record, pla
         apply_to_member(states.setdefault(key, State()), record, plan, key[1])
 
 
-def _sources(transaction: Transaction, keys: list[Key]) -> list[Alias]:
+def _sources(transaction: FoldTransaction, keys: list[Key]) -> list[Alias]:
     found: list[Alias] = []
     pending = list(keys)
     while pending:

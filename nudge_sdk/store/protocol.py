@@ -171,14 +171,17 @@ class Quarantined(msgspec.Struct, frozen=True, array_like=True):
     at: int
 
 
-class Transaction(Protocol):
-    """One write transaction. It commits when its context ends well, and leaves nothing behind otherwise."""
+class FoldTransaction(Protocol):
+    """What the fold needs of a transaction."""
 
     def lock_subjects(self, keys: Iterable[Key]) -> dict[Key, SubjectRow]:
-        """Insert rows that are missing, lock all in sorted order (accounts are keys with an empty user), return them."""
+        """Insert rows that are missing, lock all in sorted order, return them."""
 
-    def members_of(self, account_id: str) -> list[Key]:
-        """Return the keys of all members of an account that have a row."""
+    def existing(self, keys: Iterable[Key]) -> set[Key]:
+        """Return those of the keys that have a row."""
+
+    def members_of(self, account_ids: Iterable[str]) -> list[Key]:
+        """Return the keys of all members of these accounts that have a row."""
 
     def insert_records(self, records: Sequence[Record]) -> list[bool]:
         """Store records; for each, whether it was new (its identity not stored before, in this batch either)."""
@@ -195,8 +198,6 @@ class Transaction(Protocol):
     def add_exposures(self, rows: Iterable[Exposure]) -> list[bool]:
         """Append exposures that are new; whether each was."""
 
-    def add_quarantined(self, rows: Iterable[Quarantined]) -> None: ...
-
     def aliases(self, keys: Iterable[Key]) -> dict[Key, Alias]:
         """Return the aliases of those of the keys that have one."""
 
@@ -205,7 +206,7 @@ class Transaction(Protocol):
 
     def put_alias(self, alias: Alias) -> None: ...
     def delete_subject(self, key: Key) -> None:
-        """Drop a member's row (its records stay; an alias leads elsewhere)."""
+        """Drop a row (its records stay; an alias leads elsewhere)."""
 
     def records_of(self, keys: Sequence[Key], *, first_day: int, last_day: int) -> Iterator[Record]:
         """Yield the stored records of exactly these (account, user) pairs as sent, by counted time and id."""
@@ -213,24 +214,27 @@ class Transaction(Protocol):
     def records_of_account(self, account_id: str, *, first_day: int, last_day: int) -> Iterator[Record]:
         """Yield all stored records sent for this account, by counted time and id."""
 
+
+class Transaction(FoldTransaction, Protocol):
+    """One write transaction. It commits when its context ends well, and leaves nothing behind otherwise."""
+
+    def add_quarantined(self, rows: Iterable[Quarantined]) -> None: ...
     def position(self, journal: str) -> int | None:
         """Return how far a journal has been drained, or None."""
 
     def put_position(self, journal: str, offset: int) -> None: ...
     def delete_position(self, journal: str) -> None: ...
-    def due(self, now: int, *, signals: int, limit: int) -> list[Key]:
-        """Return keys whose ``next_change`` <= now, or whose ``signals`` is lower, not held by an import; oldest first."""
+    def due(self, now: int, *, signals: int, definition: int, limit: int) -> list[Key]:
+        """Return keys whose ``next_change`` <= now, or that are of an older definition or signal set.
 
-    def live_definition(self) -> DefinitionRow | None:
-        """Return the newest live definition, read inside this transaction."""
+        Rows held by an import are left out; rows never judged (``evaluated_at`` 0) are due by ``next_change`` alone,
+        or by their signal set.
+        """
 
-    def newest_definition(self) -> DefinitionRow | None:
-        """Return the newest definition, live or still being counted."""
+    def definition_state(self) -> tuple[int, int]:
+        """Return (number of the newest definition, number of the newest live one); 0 for none."""
 
     def put_definition(self, row: DefinitionRow) -> None: ...
-    def touch_all(self, next_change: int) -> None:
-        """Make every row due at that instant (a new definition was published)."""
-
     def release_import(self, import_id: str, next_change: int) -> int:
         """Free the rows an import held and make them due; how many there were."""
 
@@ -252,11 +256,11 @@ class Store(Protocol):
 
     def read_alias(self, key: Key) -> Alias | None: ...
     def read_position(self, journal: str) -> int | None: ...
-    def read_definition(self) -> DefinitionRow | None:
-        """Read the newest live definition."""
+    def read_definition_state(self) -> tuple[int, int]:
+        """Read (number of the newest definition, number of the newest live one); 0 for none."""
 
-    def read_definition_number(self) -> int:
-        """Read only its number; 0 without one."""
+    def read_known(self, records: Sequence[Record]) -> list[bool]:
+        """Read for each record whether its identity is stored."""
 
     def definitions(self) -> list[DefinitionRow]:
         """Return every published definition, oldest first."""
