@@ -83,6 +83,12 @@ class Placements:
         self.by_placement = {
             placement: tuple(sorted(found, key=lambda each: each.order)) for placement, found in by_placement.items()
         }
+        every = [
+            *self.caps,
+            *(limit for found in self.by_placement.values() for each in found for limit in each.limits),
+        ]
+        every += [limit_of(cap) for cap in settings.tag_caps]
+        self.has_account_caps = any(limit.per_account for limit in every)
         self.by_key = {each.key: each for found in self.by_placement.values() for each in found}
 
 

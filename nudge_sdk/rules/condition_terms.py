@@ -173,6 +173,17 @@ class Facts:
         self.state: Any = None
         self.signup_at: int | None = None
 
+    def asked(self, now: int, context: dict[str, Any], locale: str, *, can_purchase: bool) -> Facts:
+        """Return the same facts for one decision."""
+        facts = Facts.__new__(Facts)
+        facts.now, facts.context, facts.locale, facts.can_purchase = now, context, locale, can_purchase
+        facts.traits, facts.account_traits, facts.properties = self.traits, self.account_traits, self.properties
+        facts.tier, facts.account_tier, facts.segment = self.tier, self.account_tier, self.segment
+        facts.reached, facts.account_reached = self.reached, self.account_reached
+        facts.exposures, facts.tags = self.exposures, self.tags
+        facts.state, facts.signup_at = self.state, self.signup_at
+        return facts
+
 
 Predicate = Callable[[Facts], bool]
 NextChange = Callable[[Facts], int]

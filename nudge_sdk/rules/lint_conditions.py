@@ -8,7 +8,8 @@ the alternative is empty. What cannot be tried so (dates within days, texts that
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from itertools import product
+from itertools import pairwise, product
+from math import ceil, floor
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,6 +24,7 @@ MOST_ALTERNATIVES = 256
 _NOW = 20_000 * DAY
 _COUNTED = "counted"
 _OTHER = "\0something else"
+_A_DATE = len("2026-03-01")
 
 Test = tuple[Condition, bool]
 """A condition, and whether it has to hold or not to hold."""
@@ -36,7 +38,12 @@ class Domains(NamedTuple):
     account_tiers: tuple[str, ...] = ("none", "warm", "hot")
 
 
-def is_impossible(tests: Iterable[Test], domains: Domains) -> bool:
+ALL = Domains()
+ALWAYS = Condition(all=())
+"""A condition that holds for everybody."""
+
+
+def is_impossible(tests: Iterable[Test], domains: Domains = ALL) -> bool:
     """Return whether nobody can ever fulfil all of some tests; False where that is not certain."""
     alternatives: list[tuple[Test, ...]] = [()]
     for condition, wanted in tests:
@@ -93,7 +100,7 @@ def _thing(condition: Condition) -> Hashable:
 
 
 def _contradict(thing: Hashable, tests: list[Test], domains: Domains) -> bool:
-    if len({wanted for condition, wanted in tests if condition == tests[0][0]}) > 1:
+    if any((condition, not wanted) in tests for condition, wanted in tests):
         return True
     candidates = _candidates(thing, [condition for condition, _ in tests], domains)
     if candidates is None:
@@ -127,10 +134,11 @@ def _candidates(thing: Hashable, conditions: list[Condition], domains: Domains) 
             name = {"trait": "traits", "account_trait": "account_traits"}.get(kind, kind)
             values = _values(conditions)
             return None if values is None else [_facts(**{name: {key: value}}) for value in values]
-        case ("count", _, _):
-            numbers = [round(operand) for operand in _operands(conditions) if isinstance(operand, int | float)]
-            near = {number + shift for number in numbers for shift in (-1, 0, 1)}
-            return [_facts(context={_COUNTED: number}) for number in near | {0} if number >= 0]
+        case ("count", Signal() as signal, _):
+            numbers = _numbers(_operands(conditions))
+            if signal.measure != "sum":
+                numbers = [whole for number in numbers for whole in (floor(number), ceil(number)) if whole >= 0]
+            return [_facts(context={_COUNTED: number}) for number in (0, *numbers)]
     return None
 
 
@@ -154,16 +162,23 @@ def _values(conditions: list[Condition]) -> list[Any] | None:
     if any(each.contains is not None or each.within_days is not None for each in conditions):
         return None
     operands = _operands(conditions)
-    numbers = sorted({operand for operand in operands if isinstance(operand, int | float)})
-    between = [(low + high) / 2 for low, high in zip(numbers, numbers[1:], strict=False)]
-    outside = [numbers[0] - 1, numbers[-1] + 1] if numbers else [0]
-    return [None, True, False, _OTHER, *operands, *between, *outside, *_instants(conditions)]
+    try:
+        instants = _instants(conditions)
+    except (RecordError, ValueError, OverflowError):
+        return None
+    return [None, True, False, 0, _OTHER, *operands, *_numbers(operands), *instants]
+
+
+def _numbers(operands: Iterable[object]) -> list[float]:
+    """Return the numbers among the operands, one between each two of them, and one on either side."""
+    numbers = sorted({float(each) for each in operands if isinstance(each, int | float)})
+    if not numbers:
+        return []
+    between = [(low + high) / 2 for low, high in pairwise(numbers)]
+    return [numbers[0] - 1, *numbers, *between, numbers[-1] + 1]
 
 
 def _instants(conditions: list[Condition]) -> list[str]:
     bounds = [bound for each in conditions for bound in (each.before, each.after) if bound]
-    try:
-        at = [to_micros(f"{bound}T00:00:00Z" if len(bound) == len("2026-03-01") else bound) for bound in bounds]
-    except RecordError:
-        return bounds
+    at = [to_micros(f"{bound}T00:00:00Z" if len(bound) == _A_DATE else bound) for bound in bounds]
     return [to_iso(instant + shift) for instant in at for shift in (-1, 0, 1)]

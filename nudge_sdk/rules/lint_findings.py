@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Literal, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, Protocol, TypeVar
 
 import msgspec
 
 from nudge_sdk.rules.compiled import POINT
 
 Severity = Literal["block", "warn", "note"]
+T = TypeVar("T")
 
 MOST_EVIDENCE = 12
 
@@ -66,10 +67,11 @@ def listed(names: Iterable[str], word: str = "and") -> str:
     return f"{', '.join(most)} {word} {last}" if most else last
 
 
-def shortened(lines: Sequence[str]) -> tuple[str, ...]:
-    """Return the first lines, and how many more there are."""
-    more = len(lines) - MOST_EVIDENCE
-    return (*lines[:MOST_EVIDENCE], f"and {more} more") if more > 0 else tuple(lines)
+def shortened(items: Sequence[T], say: Callable[[T], str]) -> tuple[str, ...]:
+    """Return the first items in words, and how many more there are."""
+    more = len(items) - MOST_EVIDENCE
+    lines = tuple(say(item) for item in items[:MOST_EVIDENCE])
+    return (*lines, f"and {more} more") if more > 0 else lines
 
 
 def counted(number: int, word: str) -> str:

@@ -65,6 +65,7 @@ class Reach:
             _Item(each.bit, _score_points(each), self._groups.index(each.group if each.group in by.caps else ""))
             for each in self.milestones
         )
+        self._found: dict[tuple[_Item, ...], Sets] = {}
         self.highest = self.score(sum(item.bit for item in self._items if item.points > 0))
         self.highest_fit = sum(each.points for each in by.milestones if each.is_fit and each.points > 0)
 
@@ -90,15 +91,10 @@ class Reach:
         Args:
             allowed: Only these milestones, as bits.
         """
-        items = [item for item in self._items if item.bit & allowed]
-        is_exact = sum(item.points > 0 for item in items) <= EXACT_UP_TO
-        found: list[int] = []
-        for step, mask in enumerate(self._search(items)):
-            if mask is not None:
-                found.append(mask)
-            if not is_exact and step >= MOST_STEPS:
-                return Sets(self._in_order(found), False)
-        return Sets(self._in_order(found), True)
+        items = tuple(item for item in self._items if item.bit & allowed)
+        if items not in self._found:
+            self._found[items] = self._find(items)
+        return self._found[items]
 
     def ways(self, allowed: int, most: int = 12) -> list[int]:
         """Return every set that reaches the tier, small or not; none if there are more than ``most`` milestones."""
@@ -121,6 +117,16 @@ class Reach:
                 return day + self._by.hold_days
         return None
 
+    def _find(self, items: tuple[_Item, ...]) -> Sets:
+        is_exact = sum(item.points > 0 for item in items) <= EXACT_UP_TO
+        found: list[int] = []
+        for step, mask in enumerate(self._search(items)):
+            if mask is not None:
+                found.append(mask)
+            if not is_exact and step >= MOST_STEPS:
+                return Sets(self._in_order(found), False)
+        return Sets(self._in_order(found), True)
+
     def _opens_after(self, members: list[CompiledMilestone], day: int) -> bool:
         mask = 0
         sums = [0] * len(self._groups)
@@ -131,7 +137,7 @@ class Reach:
                 sums[item.group] += _faded(item.points, milestone, day)
         return self._capped(sums) >= self.rule.score and self._passes(mask)
 
-    def _search(self, items: list[_Item]) -> Iterator[int | None]:
+    def _search(self, items: tuple[_Item, ...]) -> Iterator[int | None]:
         """Go through the sets a step at a time; yield each smallest set, and None for every other step."""
         rest = _rest(items, len(self._groups))
         has_negative = any(item.points < 0 for item in items)
@@ -157,7 +163,7 @@ class Reach:
     def _is_wanted(self, item: _Item, mask: int) -> bool:
         return any(gate.mask & item.bit and not _passed(gate, mask) for gate in self._gates)
 
-    def _is_smallest(self, items: list[_Item], mask: int, sums: _Sums, score: int) -> bool:
+    def _is_smallest(self, items: tuple[_Item, ...], mask: int, sums: _Sums, score: int) -> bool:
         # Without one milestone is enough to try: of those that may be left out, none makes the others needless.
         for item in items:
             if not item.bit & mask:
@@ -193,7 +199,7 @@ def _passed(gate: GateRule, mask: int) -> bool:
     return (mask & gate.mask).bit_count() >= gate.at_least
 
 
-def _rest(items: list[_Item], groups: int) -> list[tuple[int, _Sums]]:
+def _rest(items: tuple[_Item, ...], groups: int) -> list[tuple[int, _Sums]]:
     """Return, for each place, the bits from there on and the points they could add to each group."""
     rest: list[tuple[int, _Sums]] = [(0, (0,) * groups)]
     for item in reversed(items):

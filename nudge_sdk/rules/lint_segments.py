@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nudge_sdk.rules.definition import Definition, Segment, Thresholds
-from nudge_sdk.rules.lint_conditions import Domains, Test, is_impossible
+from nudge_sdk.rules.lint_conditions import ALWAYS, Test, is_impossible
 from nudge_sdk.rules.lint_findings import Finding, listed, name_of
 
 
@@ -21,7 +21,7 @@ def live_segments(definition: Definition) -> list[Segment]:
     return [
         segment
         for index, segment in enumerate(definition.segments)
-        if not is_impossible(_tests(definition.segments, index), Domains())
+        if not is_impossible(_tests(definition.segments, index))
     ]
 
 
@@ -31,34 +31,27 @@ def has_thresholds(segment: Segment) -> bool:
 
 
 def _tests(segments: tuple[Segment, ...], index: int) -> list[Test]:
-    earlier: list[Test] = [(each.when, False) for each in segments[:index] if each.when]
-    own = segments[index].when
-    return [(own, True), *earlier] if own else earlier
+    """Return what holds for the accounts of a segment: its own condition, and none of those before it."""
+    return [(segments[index].when or ALWAYS, True), *((each.when or ALWAYS, False) for each in segments[:index])]
 
 
 def _unreachable(definition: Definition) -> Iterator[Finding]:
-    catch_all = ""
     for index, segment in enumerate(definition.segments):
-        where = f"segments[{segment.key}].when"
-        if segment.when and is_impossible([(segment.when, True)], Domains()):
-            yield Finding(
-                severity="warn",
-                code="EMPTY_AUDIENCE",
-                where=where,
-                message=f"No account can ever be in the segment {name_of(segment)}: its condition contradicts itself.",
-                fix="Correct the condition, or remove the segment.",
+        own, *earlier = _tests(definition.segments, index)
+        if is_impossible([own]):
+            code, why = "EMPTY_AUDIENCE", "its condition contradicts itself"
+            fix = "Correct the condition, or remove the segment."
+        elif is_impossible([own, *earlier]):
+            catch_all = next((each for each in definition.segments[:index] if each.when is None), None)
+            takes = (
+                f"{name_of(catch_all)}, before it, takes everybody" if catch_all else "those before it take them all"
             )
-        elif catch_all or is_impossible(_tests(definition.segments, index), Domains()):
-            before = f"{catch_all} before it takes everybody" if catch_all else "those before it take all of them"
-            yield Finding(
-                severity="warn",
-                code="SHADOWED_SEGMENT",
-                where=where,
-                message=f"No account can ever be in the segment {name_of(segment)}: {before}, and the first match wins.",
-                fix="Move it further up, or remove it.",
-            )
-        if segment.when is None:
-            catch_all = catch_all or name_of(segment)
+            code, why = "SHADOWED_SEGMENT", f"{takes}, and the first that fits is used"
+            fix = "Move it further up, or remove it."
+        else:
+            continue
+        where, message = f"segments[{segment.key}].when", f"No account can ever be in {name_of(segment)}: {why}."
+        yield Finding(severity="warn", code=code, where=where, message=message, fix=fix)
 
 
 def _without_thresholds(definition: Definition) -> Iterator[Finding]:
@@ -73,13 +66,12 @@ def _without_thresholds(definition: Definition) -> Iterator[Finding]:
                 fix="Nothing, if it is there to keep accounts out; otherwise add thresholds.",
             )
     elif definition.milestones:
-        names = listed([name_of(segment) for segment in silent]) if silent else ""
+        why = f"{listed([name_of(each) for each in silent])} without thresholds" if silent else "there is no segment"
         yield Finding(
             severity="warn",
             code="SEGMENTS_WITHOUT_THRESHOLDS",
             where="segments",
-            message=f"Nobody ever becomes warm or hot: {names or 'there is no segment, and so there'} "
-            f"{'has' if len(silent) == 1 else 'have' if silent else 'are'} no thresholds.",
+            message=f"Nobody ever becomes warm or hot: {why}.",
             fix="Add a segment with a threshold for members, such as 8 points for warm.",
         )
 

@@ -59,12 +59,15 @@ def _without_high_intent(ways: TierWays) -> Iterator[Finding]:
     lower = ways.bits(lambda each: not shows_value(each))
     smallest = [mask for mask in ways.reach.smallest(lower).masks if not ways.is_all_weak(mask)]
     if smallest:
-        all_ways = ways.reach.ways(lower) or smallest
+        every = ways.reach.ways(lower)
+        number = counted(len(every), "way") if every else f"at least {counted(len(smallest), 'way')}"
         message = (
-            f"{ways.becomes} in {counted(len(all_ways), 'way')} without a single high-intent milestone{ways.given()}: "
+            f"{ways.becomes} in {number} without a single high-intent milestone{ways.given()}: "
             f"the threshold of {points_text(ways.rule.score)} alone does not ask for one."
         )
-        yield ways.finding("warn", "NO_HIGH_INTENT", message, f"{_ASK_VALUE}, or raise the threshold.", all_ways)
+        yield ways.finding(
+            "warn", "NO_HIGH_INTENT", message, f"{_ASK_VALUE}, or raise the threshold.", every or smallest
+        )
 
 
 def _boosted(ways: TierWays) -> Iterator[Finding]:

@@ -74,6 +74,8 @@ class TierWays:
     def share(self, part: Sequence[int]) -> str:
         """Return how many of the smallest sets these are, such as ``2 of the 3 smallest ways``."""
         total = len(self.sets)
+        if len(part) == MOST_JUDGED:
+            return "hundreds of the smallest ways"
         if not self.is_complete:
             return f"{len(part)} of the smallest ways"
         return "the only smallest way" if total == 1 else f"{len(part)} of the {total} smallest ways"
@@ -90,7 +92,7 @@ class TierWays:
 
     def finding(self, severity: Severity, code: str, message: str, fix: str, masks: Sequence[int] = ()) -> Finding:
         """Return a finding about the threshold, with sets as its evidence."""
-        evidence = shortened([self.describe(mask) for mask in masks])
+        evidence = shortened(masks, self.describe)
         where = f"{self.place}.score"
         return Finding(severity=severity, code=code, where=where, message=capital(message), fix=fix, evidence=evidence)
 
@@ -134,7 +136,7 @@ def _unreachable(ways: TierWays, field: str, what: str, fix: str) -> Finding:
         where=f"{ways.place}.{field}",
         message=f"{capital(ways.who)} can never become {ways.tier}: {what}.",
         fix=fix,
-        evidence=shortened(_contributions(ways)) if field == "score" else (),
+        evidence=shortened(_contributions(ways), str) if field == "score" else (),
     )
 
 

@@ -289,7 +289,7 @@ def _held_out(placements: Placements, winner: Candidate, person: Person) -> str:
 
 
 def _member_id(person: Person) -> str:
-    return f"{person.account_id}/{person.user_id}"
+    return f"{person.account_id.replace('/', '//')}/{person.user_id}"
 
 
 def opted_out_categories(state: State) -> frozenset[str]:

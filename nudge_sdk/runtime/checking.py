@@ -140,6 +140,7 @@ class MessageIds:
     """Makes UUIDs of version 7 (RFC 9562): the time in milliseconds, then a counter from a random start."""
 
     def __init__(self) -> None:
+        self._head = (0, "")
         self.reseed()
 
     def new(self) -> str:

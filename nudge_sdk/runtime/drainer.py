@@ -28,7 +28,7 @@ WAIT = 5.0
 SWEEP_SECONDS = 1.0
 LOCK_NAME = "drain.lock"
 
-OnDrained = Callable[[list[SubjectRow], Position], None]
+OnDrained = Callable[[list[SubjectRow], Position | None], None]
 
 
 class Drainer:
@@ -48,6 +48,7 @@ class Drainer:
         self._offsets: dict[str, int] = {}
         self._lock: LockedFile | None = None
         self._next_sweep = 0.0
+        self._busy = threading.RLock()
 
     @property
     def store(self) -> Store:
@@ -60,21 +61,18 @@ class Drainer:
         Args:
             until: Stop after the batch in hand once ``time.monotonic()`` passes this.
         """
-        if not self._is_mine():
-            return 0
-        taken = 0
-        for path in journals(self.folder):
-            taken += self._drain_one(path, until)
-        return taken
+        with self._busy:
+            if not self._is_mine():
+                return 0
+            return sum(self._drain_one(path, until) for path in journals(self.folder))
 
     def sweep(self) -> int:
         """Judge those whose time has come; how many there were."""
-        if not self._is_mine():
-            return 0
         total = 0
-        while rows := self.intake.sweep(wait=WAIT):
-            self._tell(rows, Position("", 0))
-            total += len(rows)
+        with self._busy:
+            while self._is_mine() and (rows := self.intake.sweep(wait=WAIT)):
+                self._tell(rows, None)
+                total += len(rows)
         return total
 
     def step(self) -> int:
@@ -84,6 +82,11 @@ class Drainer:
             self._next_sweep = time.monotonic() + SWEEP_SECONDS
             self.sweep()
         return taken
+
+    def after_fork(self) -> None:
+        """Forget the parent's lock on its own work."""
+        self._busy = threading.RLock()
+        self._lock = None
 
     def close(self) -> None:
         """Let another process drain."""
@@ -137,7 +140,7 @@ class Drainer:
         self.drained += len(lines)
         self._tell(rows, position)
 
-    def _tell(self, rows: list[SubjectRow], position: Position) -> None:
+    def _tell(self, rows: list[SubjectRow], position: Position | None) -> None:
         if self._on_drained is not None:
             self._on_drained(rows, position)
 
@@ -223,10 +226,11 @@ class DrainThread:
         if self.failures == 1 or self.failures % 100 == 0:
             kind = "is busy" if isinstance(error, StoreBusyError) else "cannot be written"
             log.warning("the store %s; nothing is lost, draining goes on later: %s", kind, error)
-        return min(5.0, self.seconds * 2 ** min(self.failures, 6))
+        return min(5.0, self.seconds * float(2 ** min(self.failures, 6)))
 
     def after_fork(self) -> None:
         """Forget the parent's thread, events and locks."""
+        self.drainer.after_fork()
         self._thread = None
         self._pid = 0
         self._starting = threading.Lock()

@@ -129,7 +129,7 @@ class Fold:
             if released <= self.now:
                 at = max(released, work.standing.at)
                 rules = self.catalog.timeline.at(at)
-                after = judge(rules, self._judged(work), at, work.standing, BY_IMPORT)
+                after = judge(rules, self.judged(work), at, work.standing, BY_IMPORT)
                 self._note(work, Change(work.standing, after, at, BY_IMPORT))
             work.is_changed = True
         return self.write()
@@ -253,11 +253,12 @@ class Fold:
                 work.is_changed = True
             else:
                 change = judge_event(
-                    self.catalog.timeline, self._judged(work), work.standing, record.counted_at, record.id
+                    self.catalog.timeline, self.judged(work), work.standing, record.counted_at, record.id
                 )
                 self._note(work, change)
 
-    def _judged(self, work: Work) -> Judged:
+    def judged(self, work: Work) -> Judged:
+        """Return a subject ready to be judged."""
         if work.judged is None:
             account = self.works[work.row.account_id, ""]
             work.judged = Judged(work.row.user_id, work.state, account.state)
@@ -266,7 +267,7 @@ class Fold:
     def _step(self, work: Work, to: int) -> None:
         standing = work.standing
         if standing.at and (standing.next_change <= to or self.catalog.timeline.next_start(standing.at) <= to):
-            for change in advance(self.catalog.timeline, self._judged(work), standing, to):
+            for change in advance(self.catalog.timeline, self.judged(work), standing, to):
                 self._note(work, change)
 
     def _note(self, work: Work, change: Change) -> None:

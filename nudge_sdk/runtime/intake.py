@@ -23,6 +23,7 @@ encode_record = msgspec.json.Encoder(decimal_format="number").encode
 T = TypeVar("T")
 
 SWEEP_BATCH = 500
+RECOUNT_BATCH = 100
 _ATTEMPTS = 3
 
 
@@ -101,8 +102,18 @@ class Intake:
 
         def work(transaction: Transaction, catalog: Catalog) -> list[SubjectRow]:
             now = self.clock()
-            keys = transaction.due(now, signals=catalog.signals, definition=catalog.number, limit=SWEEP_BATCH)
+            keys = transaction.due(now, definition=catalog.number, limit=SWEEP_BATCH)
             return Fold(transaction, catalog, now).sweep(keys) if keys else []
+
+        return self._with_present_catalog(work, wait)
+
+    def count_new_signals(self, *, wait: float) -> list[SubjectRow]:
+        """Bring members and accounts to the newest signal set, from stored records; up to one batch."""
+
+        def work(transaction: Transaction, catalog: Catalog) -> list[SubjectRow]:
+            fold = Fold(transaction, catalog, self.clock())
+            fold.lock(transaction.outdated(catalog.signals, limit=RECOUNT_BATCH))
+            return fold.write()
 
         return self._with_present_catalog(work, wait)
 

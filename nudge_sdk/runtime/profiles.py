@@ -1,7 +1,7 @@
 """Profiles: what this process knows of a member, ready to decide with.
 
-A profile is two packed rows, member and account, as last read, with this process's own undrained records over them. What
-was judged from it is kept until an event, a new definition, or the next instant at which time alone changes something.
+A profile is two packed rows, member and account, as last read, with this process's own undrained records over them.
+What was judged from it is kept until an event, a new definition, or the next instant at which time alone changes it.
 """
 
 from __future__ import annotations
@@ -9,21 +9,21 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from nudge_sdk.errors import NudgeError
-from nudge_sdk.rules.ledger import Ledger, exposures_of
+from nudge_sdk.rules.ledger import exposures_of
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.selection import Person, opted_out_categories
 from nudge_sdk.rules.standing import Judged, Standing, met_goals, phase_of
 from nudge_sdk.runtime.catalog import Catalog
-from nudge_sdk.runtime.fold import Fold, Work
+from nudge_sdk.runtime.fold import Fold
 from nudge_sdk.runtime.intake import Position
 from nudge_sdk.runtime.overlay import Overlay
 from nudge_sdk.store.protocol import Key, Store, SubjectRow
 
 _CONSISTENT_READS = 4
+_LONGEST_CHAIN = 8
 
 
 class View(NamedTuple):
@@ -37,7 +37,6 @@ class View(NamedTuple):
     account_standing: Standing
     member: Judged
     account: Judged
-    exposures: dict[tuple[str, str], int]
     versions: tuple[int, int]
     judged_at: int
     valid_until: int
@@ -45,22 +44,38 @@ class View(NamedTuple):
 
 
 class Pending(NamedTuple):
-    """A record of this process that may not be drained yet."""
+    """A record of this process that may not be drained yet.
+
+    Attributes:
+        is_ours: Whether its message id was made here, so that it cannot have been delivered before.
+    """
 
     journal: str
     offset: int
     record: Record
+    is_ours: bool
 
 
 class Profile:
-    """The rows of one member and its account, and what was judged from them."""
+    """The rows of one member and its account, and what was judged from them.
 
-    __slots__ = ("loaded_at", "rows", "view")
+    Attributes:
+        fold: The fold over the rows, kept while this process has undrained records of the account.
+        taken: How many of them it has taken in, a source.
+    """
+
+    __slots__ = ("fold", "loaded_at", "rows", "taken", "view")
 
     def __init__(self, rows: dict[Key, SubjectRow], loaded_at: float) -> None:
         self.rows = rows
         self.loaded_at = loaded_at
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was judged."""
         self.view: View | None = None
+        self.fold: Fold | None = None
+        self.taken: dict[str, int] = {}
 
 
 class Profiles:
@@ -78,117 +93,135 @@ class Profiles:
         self.most = most
         self.max_staleness = max_staleness
         self.most_pending = most_pending
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Begin empty: what a parent has not drained, the parent drains."""
+        self._lock = threading.RLock()
         self._profiles: OrderedDict[Key, Profile] = OrderedDict()
-        self._pending: dict[Key, list[Pending]] = {}
-        self._pending_count = 0
         self._members_of: dict[str, set[Key]] = {}
+        self._pending: dict[str, list[Pending]] = {}
+        self._pending_count = 0
         self._drained: dict[str, int] = {}
         self._moved: dict[Key, tuple[Key, float]] = {}
-        self._lock = threading.RLock()
 
-    def note(self, key: Key, journal: str, offset: int, record: Record) -> None:
+    def note(self, pending: Pending) -> None:
         """Remember a record of this process until it is drained."""
+        account_id = pending.record.account_id
         with self._lock:
-            profile = self._profiles.get(key)
-            if offset <= self._drained.get(journal, -1):
-                self._drop(key)
-                return
-            if self._pending_count < self.most_pending:
-                self._pending.setdefault(key, []).append(Pending(journal, offset, record))
+            if pending.offset <= self._drained.get(pending.journal, -1):
+                for key in list(self._members_of.get(account_id, ())):
+                    self._drop(key)
+            elif self._pending_count < self.most_pending:
+                self._pending.setdefault(account_id, []).append(pending)
                 self._pending_count += 1
-            if profile is not None:
-                profile.view = None
-            if len(self._members_of.get(key[0], ())) > 1:
-                self._forget_views(key[0])
 
     def drained(self, rows: list[SubjectRow], position: Position | None) -> None:
-        """Take over rows that this process's drainer wrote, and drop the pending records they contain."""
+        """Take over rows that this process wrote, and drop the pending records they contain."""
         with self._lock:
             if position is not None:
                 self._drained[position.journal] = position.offset
+            for account_id in list(self._pending):
+                self._keep_undrained(account_id)
             by_key = {row.key: row for row in rows}
-            for key in list(self._pending):
-                self._keep_undrained(key)
             for account_id in {row.account_id for row in rows}:
                 for key in list(self._members_of.get(account_id, ())):
-                    self._refresh(key, by_key)
+                    self._take_over(self._profiles[key], by_key)
 
-    def forget(self, key: Key) -> None:
-        """Read a member anew the next time."""
+    def put(self, rows: dict[Key, SubjectRow]) -> None:
+        """Take over rows that this process has just written or read."""
         with self._lock:
-            self._drop(key)
+            for account_id in {account_id for account_id, _ in rows}:
+                for key in list(self._members_of.get(account_id, ())):
+                    self._take_over(self._profiles[key], rows)
 
-    def put_ledger(self, key: Key, rows: dict[Key, SubjectRow]) -> None:
-        """Take over rows whose ledgers this process has just written or read."""
+    def forget(self, account_id: str) -> None:
+        """Read an account's members anew the next time."""
         with self._lock:
-            profile = self._profiles.get(key)
-            if profile is not None:
-                profile.rows.update(rows)
-                profile.view = None
+            for key in list(self._members_of.get(account_id, ())):
+                self._drop(key)
 
     def resolve(self, key: Key) -> Key:
-        """Return the member that a member's records count for."""
+        """Return the member that a member's records count for.
+
+        Raises:
+            StoreError: It is not known here and the store did not answer.
+        """
         known = self._moved.get(key)
         if known is not None and time.monotonic() - known[1] < self.max_staleness:
             return known[0]
-        alias = self.store.read_alias(key)
-        target = (alias.to_account_id, alias.to_user_id) if alias else key
-        if alias is not None and self.store.read_alias(target):
-            target = self.resolve(target)
+        target = key
+        for _ in range(_LONGEST_CHAIN):
+            alias = self.store.read_alias(target)
+            if alias is None:
+                break
+            target = (alias.to_account_id, alias.to_user_id)
         with self._lock:
             if len(self._moved) >= self.most:
                 self._moved.clear()
             self._moved[key] = (target, time.monotonic())
         return target
 
-    def moved(self, source: Key) -> None:
-        """Ask the store anew where a member's records count."""
+    def moved(self) -> None:
+        """Ask the store anew where members' records count."""
         with self._lock:
-            self._moved.pop(source, None)
+            self._moved.clear()
 
-    def view(self, key: Key, now: int, catalog: Catalog) -> View:
+    def view(self, sent: Key, now: int, catalog: Catalog) -> View:
         """Return a member as of now.
+
+        Args:
+            sent: (account, user) as the host says it.
+            now: The present instant in microseconds.
+            catalog: The published definitions.
 
         Raises:
             StoreError: The profile is not in memory and the store did not answer.
         """
+        key = self.resolve(sent)
         profile = self._profiles.get(key)
-        if profile is not None and time.monotonic() - profile.loaded_at < self.max_staleness:
-            view = profile.view
-            if view is not None and view.judged_at <= now < view.valid_until and view.catalog is catalog:
-                return view
-        else:
+        if profile is None or time.monotonic() - profile.loaded_at >= self.max_staleness:
             profile = self._read(key, profile)
-        return self._judge(key, profile, now, catalog)
+        view = profile.view
+        if view is not None and view.catalog is catalog and view.judged_at <= now < view.valid_until:
+            if not self._pending:
+                return view
+            counts = {name: len(self._pending.get(name, ())) for name in (key[0], sent[0])}
+            if all(count == profile.taken.get(name, 0) for name, count in counts.items()):
+                return view
+        return self._judge(key, sent, profile, now, catalog)
 
-    def after_fork(self) -> None:
-        """Forget what the parent has not drained: the parent drains it."""
-        self._lock = threading.RLock()
-        self._pending.clear()
-        self._pending_count = 0
-        self._profiles.clear()
-        self._members_of.clear()
-
-    def _judge(self, key: Key, profile: Profile, now: int, catalog: Catalog) -> View:
+    def _judge(self, key: Key, sent: Key, profile: Profile, now: int, catalog: Catalog) -> View:
         with self._lock:
-            pending = [each.record for each in self._pending.get(key, ())]
-            rows = dict(profile.rows)
-        fold = Fold(Overlay(rows), catalog, now)
-        fold.lock([(key[0], ""), key])
-        if pending:
-            fold.absorb(self._unknown(pending))
-        fold.step_to(now)
-        view = _view(fold, key, now, catalog, (rows[key].ledger_version, rows[key[0], ""].ledger_version))
-        profile.view = view
-        return view
+            fold = profile.fold
+            if fold is None or fold.catalog is not catalog:
+                profile.reset()
+                fold = Fold(Overlay(dict(profile.rows)), catalog, now)
+                fold.lock([(key[0], ""), key])
+            fresh: list[Pending] = []
+            for account_id in {key[0], sent[0]}:
+                pending = self._pending.get(account_id, [])
+                fresh += pending[profile.taken.get(account_id, 0) :]
+                profile.taken[account_id] = len(pending)
+            if fresh:
+                fold.absorb(self._new(fresh))
+            fold.step_to(now)
+            versions = (profile.rows[key].ledger_version, profile.rows[key[0], ""].ledger_version)
+            profile.view = _view(fold, key, now, catalog, versions)
+            profile.fold = fold if any(profile.taken.values()) else None
+            return profile.view
 
-    def _unknown(self, records: list[Record]) -> list[Record]:
-        """Leave out records the store has already: a message that was delivered again."""
-        try:
-            known = self.store.read_known(records)
-        except NudgeError:
-            return records
-        return [record for record, is_known in zip(records, known, strict=True) if not is_known]
+    def _new(self, pending: list[Pending]) -> list[Record]:
+        """Leave out records the store has already: a message that the host delivered again."""
+        foreign = [each.record for each in pending if not each.is_ours and each.record.kind != "exposure"]
+        known: set[tuple[str, str, str, int]] = set()
+        if foreign:
+            try:
+                found = self.store.read_known(foreign)
+            except NudgeError:
+                found = [False] * len(foreign)
+            known = {record.identity for record, is_known in zip(foreign, found, strict=True) if is_known}
+        return [each.record for each in pending if each.is_ours or each.record.identity not in known]
 
     def _read(self, key: Key, stale: Profile | None) -> Profile:
         account = (key[0], "")
@@ -210,41 +243,38 @@ class Profiles:
 
     def _read_with_positions(self, key: Key, account: Key) -> dict[Key, SubjectRow]:
         """Read rows, and with them how far this process's own journals are drained: at one and the same moment."""
-        journals = {each.journal for each in self._pending.get(key, ())}
-        before: dict[str, int] | None = None
+        journals = {each.journal for each in self._pending.get(key[0], ())}
+        before = {journal: self.store.read_position(journal) or 0 for journal in journals}
         for _ in range(_CONSISTENT_READS):
             rows = self.store.read_subjects([key, account])
             after = {journal: self.store.read_position(journal) or 0 for journal in journals}
-            if not journals or after == before:
+            if after == before:
                 break
             before = after
         with self._lock:
-            for journal, offset in (before or {}).items():
+            for journal, offset in before.items():
                 self._drained[journal] = max(offset, self._drained.get(journal, 0))
-            self._keep_undrained(key)
+            self._keep_undrained(key[0])
         return rows
 
-    def _keep_undrained(self, key: Key) -> None:
-        pending = self._pending.get(key)
+    def _keep_undrained(self, account_id: str) -> None:
+        pending = self._pending.get(account_id)
         if pending is None:
             return
         left = [each for each in pending if each.offset > self._drained.get(each.journal, -1)]
+        if len(left) == len(pending):
+            return
         self._pending_count -= len(pending) - len(left)
         if left:
-            self._pending[key] = left
+            self._pending[account_id] = left
         else:
-            del self._pending[key]
+            del self._pending[account_id]
+        for key in list(self._members_of.get(account_id, ())):
+            self._profiles[key].reset()
 
-    def _refresh(self, key: Key, by_key: dict[Key, SubjectRow]) -> None:
-        profile = self._profiles[key]
-        for each in (key, (key[0], "")):
-            if each in by_key:
-                profile.rows[each] = by_key[each]
-        profile.view = None
-
-    def _forget_views(self, account_id: str) -> None:
-        for key in self._members_of.get(account_id, ()):
-            self._profiles[key].view = None
+    def _take_over(self, profile: Profile, rows: dict[Key, SubjectRow]) -> None:
+        profile.rows = {key: rows.get(key, row) for key, row in profile.rows.items()}
+        profile.reset()
 
     def _drop(self, key: Key) -> None:
         if self._profiles.pop(key, None) is not None:
@@ -256,33 +286,22 @@ class Profiles:
 
 def _view(fold: Fold, key: Key, now: int, catalog: Catalog, versions: tuple[int, int]) -> View:
     member, account = fold.works[key], fold.works[key[0], ""]
-    judged, judged_account = fold.judged(member), fold.judged(account)
-    standing = member.standing
-    judged.facts.now = now
+    judged = fold.judged(member)
     segment = catalog.rules.segment_of(judged.facts).segment
     person = Person(
         key[0],
         key[1],
-        standing,
+        member.standing,
         member.ledger,
         account.ledger,
-        phase_of(standing.episode, segment, now),
+        phase_of(member.standing.episode, segment, now),
         met_goals(catalog.rules, judged),
         opted_out_categories(member.state),
         account.state.has_left(key[1]),
     )
-    _fill_facts(judged, person, account, member.ledger, catalog)
-    valid_until = min(
-        _next(member.standing), _next(account.standing), catalog.timeline.next_start(now), _next_midnight(standing, now)
-    )
-    return View(
-        person,
-        account.standing,
-        judged,
-        judged_account,
-        exposures_of(member.ledger),
-        versions,
-        now,
-        valid_until,
-        catalog,
-    )
+    facts = judged.facts
+    facts.tier, facts.account_tier, facts.segment = member.standing.tier, account.standing.tier, segment.key
+    facts.reached, facts.account_reached = member.standing.reached, account.standing.reached
+    facts.exposures, facts.tags = exposures_of(member.ledger), catalog.placements.tags
+    changes = (member.standing.next_change, account.standing.next_change, catalog.timeline.next_start(now))
+    return View(person, account.standing, judged, fold.judged(account), versions, now, min(changes), catalog)

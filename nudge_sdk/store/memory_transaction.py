@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from msgspec.structs import replace
 
 from nudge_sdk.rules.records import Record
+from nudge_sdk.rules.times import FOREVER
 from nudge_sdk.store.protocol import (
     Alias,
     DefinitionRow,
@@ -192,6 +193,7 @@ class MemoryTransaction:
         self._positions.delete(journal)
 
     def due(self, now: int, *, signals: int, limit: int) -> list[Key]:
+        now = min(now, FOREVER - 1)
         free = [row for row in self._subjects.values() if not row.import_id]
         due = [(0, row.next_change, row.key) for row in free if row.next_change <= now]
         stale = [(1, row.signals, row.key) for row in free if row.next_change > now and row.signals < signals]

@@ -224,12 +224,14 @@ class Transaction(FoldTransaction, Protocol):
 
     def put_position(self, journal: str, offset: int) -> None: ...
     def delete_position(self, journal: str) -> None: ...
-    def due(self, now: int, *, signals: int, definition: int, limit: int) -> list[Key]:
-        """Return keys whose ``next_change`` <= now, or that are of an older definition or signal set.
+    def due(self, now: int, *, definition: int, limit: int) -> list[Key]:
+        """Return keys whose ``next_change`` <= now, or that were judged by an older definition; oldest change first.
 
-        Rows held by an import are left out; rows never judged (``evaluated_at`` 0) are due by ``next_change`` alone,
-        or by their signal set.
+        Rows held by an import are left out; rows never judged (``evaluated_at`` 0) are due by ``next_change`` alone.
         """
+
+    def outdated(self, signals: int, *, limit: int) -> list[Key]:
+        """Return keys with a state that counts an older signal set."""
 
     def definition_state(self) -> tuple[int, int]:
         """Return (number of the newest definition, number of the newest live one); 0 for none."""
@@ -258,6 +260,9 @@ class Store(Protocol):
     def read_position(self, journal: str) -> int | None: ...
     def read_definition_state(self) -> tuple[int, int]:
         """Read (number of the newest definition, number of the newest live one); 0 for none."""
+
+    def count_outdated(self, signals: int) -> int:
+        """Read how many rows with a state count an older signal set."""
 
     def read_known(self, records: Sequence[Record]) -> list[bool]:
         """Read for each record whether its identity is stored."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -37,6 +38,9 @@ KINDS: tuple[Kind, ...] = (
 )
 _CODES = {kind: code for code, kind in enumerate(KINDS, 1)}
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
+identity: Callable[[EventRow], Identity] = itemgetter(3, 1, 2, 4)
+"""Return (at, account_id, user_id, id) of a row."""
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -107,16 +111,6 @@ def unpack_record(row: EventRow) -> Record:
         release or "",
         bool(history),
     )
-
-
-def is_displaced(row: EventRow) -> bool:
-    """Return whether it counts on another day than it was sent for."""
-    return row[0] != row[3] // DAY
-
-
-def identity(row: EventRow) -> Identity:
-    """Return (at, account_id, user_id, id)."""
-    return (row[3], row[1], row[2], row[4])
 
 
 def in_order(rows: Iterable[EventRow]) -> Iterator[Record]:

@@ -53,14 +53,14 @@ class SqliteStore:
             yield SqliteTransaction(connection)
 
     def read_subjects(self, keys: Sequence[Key]) -> dict[Key, SubjectRow]:
-        pair = _pair(keys)
-        rows = self._read(sql.READ_PAIR, pair) if pair else self._by_key(sql.read_subjects, keys)
+        few = _few(keys, sql.READ_FEW)
+        rows = self._read(*few) if few else self._by_key(sql.read_subjects, keys)
         return {(row[0], row[1]): subject_from(row) for row in rows}
 
     def read_ledger_versions(self, keys: Sequence[Key]) -> dict[Key, int]:
         versions = dict.fromkeys(keys, 0)
-        pair = _pair(keys)
-        rows = self._read(sql.READ_PAIR_VERSIONS, pair) if pair else self._by_key(sql.read_versions, keys)
+        few = _few(keys, sql.READ_FEW_VERSIONS)
+        rows = self._read(*few) if few else self._by_key(sql.read_versions, keys)
         versions.update(((row[0], row[1]), row[2]) for row in rows)
         return versions
 
@@ -146,12 +146,14 @@ class SqliteStore:
         self._connections.after_fork()
 
 
-def _pair(keys: Sequence[Key]) -> tuple[str, str, str] | None:
-    """Return the parameters of the query for one member and one account, which is what a request asks for."""
+def _few(keys: Sequence[Key], queries: Sequence[str]) -> tuple[str, Key | tuple[str] | tuple[str, str, str]] | None:
+    """Return query and parameters for what a request asks for: a member, an account, or one of each."""
+    if len(keys) == 1:
+        return (queries[0], keys[0]) if keys[0][1] else (queries[1], keys[0][:1])
     if len(keys) != 2 or bool(keys[0][1]) == bool(keys[1][1]):
         return None
     member, account = keys if keys[0][1] else (keys[1], keys[0])
-    return (*member, account[0])
+    return queries[2], (*member, account[0])
 
 
 def _revision(read: Callable[[str], list[Any]]) -> str | None:

@@ -73,12 +73,19 @@ PUT_LEDGER = {
     table: f"UPDATE {table} SET ledger = ?, ledger_version = ledger_version + 1 {_by_key(table)} AND ledger_version = ?"
     for table in TABLES
 }
-READ_MEMBER = _subject("nudge_members", _by_key("nudge_members"))
-READ_ACCOUNT = _subject("nudge_accounts", _by_key("nudge_accounts"))
-READ_PAIR = f"{READ_MEMBER} UNION ALL {READ_ACCOUNT}"
-READ_MEMBER_VERSION = "SELECT account_id, user_id, ledger_version FROM nudge_members " + _by_key("nudge_members")
-READ_ACCOUNT_VERSION = "SELECT account_id, '', ledger_version FROM nudge_accounts " + _by_key("nudge_accounts")
-READ_PAIR_VERSIONS = f"{READ_MEMBER_VERSION} UNION ALL {READ_ACCOUNT_VERSION}"
+
+
+def _few(member: str, account: str) -> tuple[str, str, str]:
+    member, account = f"{member} {_by_key('nudge_members')}", f"{account} {_by_key('nudge_accounts')}"
+    return member, account, f"{member} UNION ALL {account}"
+
+
+# Of a member, of an account, of one of each.
+READ_FEW = _few(_subject("nudge_members"), _subject("nudge_accounts"))
+READ_FEW_VERSIONS = _few(
+    "SELECT account_id, user_id, ledger_version FROM nudge_members",
+    "SELECT account_id, '', ledger_version FROM nudge_accounts",
+)
 
 _JOIN = {
     "nudge_members": "s.account_id = k.account_id AND s.user_id = k.user_id",

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import astuple
 
 from nudge_sdk.rules.records import Record
-from nudge_sdk.rules.times import DAY
+from nudge_sdk.rules.times import DAY, FOREVER
 from nudge_sdk.store import sqlite_statements as sql
 from nudge_sdk.store.protocol import (
     Alias,
@@ -22,7 +22,7 @@ from nudge_sdk.store.protocol import (
     SubjectRow,
     Transition,
 )
-from nudge_sdk.store.rows import EventKey, EventRow, Identity, identity, in_order, is_displaced, pack_record
+from nudge_sdk.store.rows import EventKey, EventRow, Identity, identity, in_order, pack_record
 
 MEMBERS, ACCOUNTS = sql.TABLES
 _Indexed = tuple[int, str, str, int, str]
@@ -91,25 +91,26 @@ class SqliteTransaction:
 
     def insert_records(self, records: Sequence[Record]) -> list[bool]:
         rows = [pack_record(record) for record in records]
-        first: dict[Identity, int] = {}
-        for index, row in enumerate(rows):
-            first.setdefault(identity(row), index)
-        fresh = {index: rows[index] for index in first.values()}
-        self._drop_clamped(fresh)
+        # Written backwards, so that the first of equal ones stays.
+        first = dict(zip(map(identity, reversed(rows)), range(len(rows) - 1, -1, -1), strict=True))
+        fresh = dict(enumerate(rows)) if len(first) == len(rows) else {at: rows[at] for at in sorted(first.values())}
+        displaced = [row for row in rows if row[0] != row[3] // DAY]
+        self._drop_clamped(fresh, displaced)
         self._insert_events(fresh)
-        displaced = [identity(row) for row in fresh.values() if is_displaced(row)]
-        self._connection.executemany(sql.INSERT_CLAMPED, displaced)
-        return [index in fresh for index in range(len(rows))]
+        if displaced:
+            stored = [identity(row) for row in fresh.values() if row[0] != row[3] // DAY]
+            self._connection.executemany(sql.INSERT_CLAMPED, stored)
+        return [True] * len(rows) if len(fresh) == len(rows) else [index in fresh for index in range(len(rows))]
 
-    def _drop_clamped(self, fresh: dict[int, EventRow]) -> None:
+    def _drop_clamped(self, fresh: dict[int, EventRow], displaced: list[EventRow]) -> None:
         """Drop rows whose identity is stored on another day than the row's."""
         known: set[Identity] = set()
         if self._execute(sql.HAS_CLAMPED).fetchone():
-            known |= self._among(sql.stored_clamped, [identity(row) for row in fresh.values()])
-        displaced = [row for row in fresh.values() if is_displaced(row)]
-        sent_days = [(row[3] // DAY, *row[1:5]) for row in displaced]
-        known |= {(key[3], key[1], key[2], key[4]) for key in self._among(sql.stored_events, sent_days)}
-        _remove(fresh, [index for index, row in fresh.items() if known and identity(row) in known])
+            known |= self._among(sql.stored_clamped, list(map(identity, fresh.values())))
+        on_sent_days = [(row[3] // DAY, *row[1:5]) for row in displaced]
+        known |= {(key[3], key[1], key[2], key[4]) for key in self._among(sql.stored_events, on_sent_days)}
+        if known:
+            _remove(fresh, [index for index, row in fresh.items() if identity(row) in known])
 
     def _insert_events(self, fresh: dict[int, EventRow]) -> None:
         """Insert all; only when one of them is stored already, look up which."""
@@ -198,7 +199,7 @@ class SqliteTransaction:
         self._execute(sql.DELETE_POSITION, (journal,))
 
     def due(self, now: int, *, signals: int, limit: int) -> list[Key]:
-        return self._execute(sql.DUE, (now, signals, limit)).fetchall()
+        return self._execute(sql.DUE, (min(now, FOREVER - 1), signals, limit)).fetchall()
 
     def live_definition(self) -> DefinitionRow | None:
         return self._definition(sql.LIVE_DEFINITION)

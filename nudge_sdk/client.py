@@ -1,0 +1,575 @@
+"""The client: load, ask the rules, write down. The only file that knows all parts."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+from nudge_sdk.answers import Explanation
+from nudge_sdk.errors import NudgeError, RecordError, SetupError, StoreBusyError
+from nudge_sdk.options import Options
+from nudge_sdk.rules.definition import Definition
+from nudge_sdk.rules.explaining import StandingReport, explain_choice, explain_standing
+from nudge_sdk.rules.records import Kind, Record, personal_account
+from nudge_sdk.rules.times import to_micros
+from nudge_sdk.runtime.checking import check_account, check_name
+from nudge_sdk.runtime.deciding import Decider, Decision, Question
+from nudge_sdk.runtime.drainer import Drainer, DrainThread
+from nudge_sdk.runtime.intake import Intake
+from nudge_sdk.runtime.journal import Journal
+from nudge_sdk.runtime.profiles import Profiles, View
+from nudge_sdk.runtime.publishing import Progress, make_live, publish
+from nudge_sdk.runtime.recorder import Recorder, present
+from nudge_sdk.store import open_store
+from nudge_sdk.store.protocol import Key, Store
+
+log = logging.getLogger("nudge_sdk")
+
+T = TypeVar("T")
+DEFAULTS = Options()
+Clock = Callable[[], datetime | int]
+ReportKind = Literal["shown", "clicked", "dismissed", "snoozed", "completed", "opted_out", "opted_in"]
+
+_STEERING = frozenset({"dismissed", "snoozed", "completed"})
+
+
+class NudgeClient:
+    """Tracks what people do and decides what to show them.
+
+    Nothing is opened, started or connected here: the first call does.
+
+    Args:
+        store: ``sqlite:///path``, ``memory://``, or a store.
+        journal: Folder of the journals; by default beside the SQLite file. Must be on a local disk.
+        drain: ``thread`` drains in a daemon thread of this process, ``external`` leaves it to ``nudge worker``,
+            ``inline`` writes every event to the store at once.
+        definition: A definition, or the path of one, that is published if the store has none.
+        clock: The present instant, as an aware datetime or microseconds since 1970 UTC.
+        options: The rest.
+
+    Raises:
+        SetupError: An argument that makes no sense.
+    """
+
+    def __init__(
+        self,
+        store: str | Store,
+        *,
+        journal: str | Path | None = None,
+        drain: Literal["thread", "external", "inline"] | None = None,
+        definition: Definition | str | Path | None = None,
+        clock: Clock | None = None,
+        options: Options = DEFAULTS,
+    ) -> None:
+        drain = _checked_drain(drain, store)
+        self.options = options
+        self.counters: Counter[str] = Counter()
+        self._clock = clock
+        self._definition = definition
+        self._is_ready = False
+        self.store = open_store(store) if isinstance(store, str) else store
+        self.intake = Intake(self.store, self.now, options.capacity)
+        self.profiles = Profiles(self.store, most=options.profiles, max_staleness=options.max_staleness)
+        self.drainer: Drainer | None = None
+        queue = thread = None
+        if drain != "inline":
+            folder = Path(journal) if journal is not None else _folder_beside(store)
+            queue = Journal(folder, max_total_bytes=options.max_journal_bytes)
+            self.drainer = Drainer(self.intake, folder, self.profiles.drained)
+            thread = DrainThread(self.drainer, seconds=options.drain_seconds) if drain == "thread" else None
+        self.recorder = Recorder(
+            self.intake, self.profiles, journal=queue, thread=thread, clock=self.now, release=options.release
+        )
+        self.recorder.repeat_within = round(options.repeat_seconds * 1_000_000)
+        self.decider = Decider(
+            self.intake,
+            self.profiles,
+            self.recorder.ids.new,
+            refresh_seconds=options.refresh_seconds,
+            wait=options.store_wait,
+        )
+        _clients.add(self)
+
+    def now(self) -> int:
+        """Return the present instant in microseconds, by the client's clock."""
+        return present() if self._clock is None else to_micros(self._clock(), "clock")
+
+    def track(
+        self,
+        user: str,
+        event: str,
+        properties: Mapping[str, Any] | None = None,
+        *,
+        account: str | None = None,
+        at: datetime | str | int | None = None,
+        id: str | None = None,
+    ) -> bool:
+        """Say that a member did something.
+
+        Args:
+            user: Who.
+            event: What, such as ``campaign_sent``.
+            properties: JSON values; Decimals and aware datetimes are taken too.
+            account: In which account; None for the user's personal one.
+            at: When, if not now: an aware datetime, ISO 8601 with offset, or microseconds.
+            id: Message id; the same (account, user, id, at) counts once.
+
+        Returns:
+            Whether it is safe: True survives ``kill -9`` of this process.
+        """
+        try:
+            self._ready()
+            recorder = self.recorder
+            event = check_name(event, "event")
+            recorder.write(
+                recorder.make("track", user, event, properties, account=account, at=at, id=id), is_ours=id is None
+            )
+        except Exception as error:
+            return self._failed("track", error, False)
+        return True
+
+    def track_many(self, events: Iterable[Mapping[str, Any]]) -> list[bool]:
+        """Say several things: each mapping holds the arguments of ``track``; for each, whether it is safe."""
+        return [self._track_one(event) for event in events]
+
+    def identify(
+        self,
+        user: str,
+        traits: Mapping[str, Any],
+        *,
+        account: str | None = None,
+        at: datetime | str | int | None = None,
+        id: str | None = None,
+    ) -> bool:
+        """Say what a member is; the same said again within an hour writes nothing. A trait of None is removed."""
+        return self._say("identify", user, "", traits, account=account, at=at, id=id)
+
+    def group(
+        self,
+        account: str,
+        traits: Mapping[str, Any] | None = None,
+        *,
+        user: str | None = None,
+        left: bool = False,
+        at: datetime | str | int | None = None,
+        id: str | None = None,
+    ) -> bool:
+        """Say what an account is, and that a member belongs to it (or has left it).
+
+        The first account a user is put into takes over what the user did without one.
+        """
+        kind: Kind = "left" if left else "group"
+        return self._say(kind, user, "", traits, account=account, at=at, id=id)
+
+    def alias(self, anonymous: str, user: str, *, account: str | None = None) -> bool:
+        """Say that an anonymous visitor is this user: counts, caps and answers of both are joined."""
+        return self._say("alias", anonymous, user, None, account=account)
+
+    def convert(
+        self,
+        account: str | None = None,
+        *,
+        user: str | None = None,
+        goal: str = "paid",
+        value: float | None = None,
+        at: datetime | str | int | None = None,
+        id: str | None = None,
+    ) -> bool:
+        """Say that a goal is met, by an account or by a user without one: its nudges stop at once."""
+        data = None if value is None else {"value": value}
+        return self._say("convert", user, goal, data, account=account, at=at, id=id)
+
+    def churn(
+        self,
+        account: str | None = None,
+        *,
+        user: str | None = None,
+        goal: str = "paid",
+        at: datetime | str | int | None = None,
+        id: str | None = None,
+    ) -> bool:
+        """Say that a goal is no longer met: it is open again."""
+        return self._say("churn", user, goal, None, account=account, at=at, id=id)
+
+    def record(
+        self,
+        nudge: str | Decision,
+        kind: ReportKind,
+        *,
+        user: str | None = None,
+        account: str | None = None,
+        until: datetime | str | int | None = None,
+        id: str | None = None,
+    ) -> bool:
+        """Say what a person did with a nudge.
+
+        Args:
+            nudge: The decision that offered it, or its key. For ``opted_out`` and ``opted_in``: a tag, or an empty text
+                for all nudges.
+            kind: shown, clicked, dismissed, snoozed, completed, opted_out or opted_in.
+            user: Who; taken from a decision.
+            account: In which account; taken from a decision.
+            until: Of snoozed: until when.
+            id: Message id, so that a report delivered again counts once.
+        """
+        try:
+            self._ready()
+            report = self._report(nudge, kind, user, account, until, id)
+            if kind in ("shown", "clicked"):
+                self.recorder.write(report)
+            else:
+                self.recorder.commit_or_write(report, wait=self.options.store_wait)
+        except Exception as error:
+            return self._failed("record", error, False)
+        return True
+
+    def decide(
+        self,
+        placement: str,
+        *,
+        user: str,
+        account: str | None = None,
+        context: Mapping[str, Any] | None = None,
+        locale: str = "",
+        can_purchase: bool = True,
+        request: Iterable[str] = (),
+    ) -> Decision:
+        """Choose what to show a person at a placement, if anything.
+
+        Args:
+            placement: The named slot of the host's page.
+            user: Who looks at it.
+            account: In which account.
+            context: Values of this request for conditions and copy, such as ``page`` or live usage numbers.
+            locale: BCP 47 tag of the person's language.
+            can_purchase: Whether the person may buy; others may get a text that asks the one who can.
+            request: Keys of nudges with a manual trigger that the host asks for.
+
+        Returns:
+            The decision; false where nothing is to be shown, with a reason for each candidate.
+        """
+        try:
+            self._ready()
+            question = Question(
+                placement=placement,
+                key=_key(user, account),
+                context=dict(context) if context else {},
+                locale=locale,
+                can_purchase=can_purchase,
+                requested=frozenset(request),
+            )
+            return self.decider.decide(question)
+        except Exception as error:
+            return self._failed("decide", error, Decision(placement=placement, problem=str(error)))
+
+    def standing(
+        self, user: str | None = None, *, account: str | None = None, at: datetime | str | int | None = None
+    ) -> StandingReport | None:
+        """Return the standing of a member, or without a user of an account, with every reason; None on failure."""
+        try:
+            self._ready()
+            view = self._view(_key(user or "", account), at)
+            return self._report_standing(view, is_account=user is None)
+        except Exception as error:
+            return self._failed("standing", error, None)
+
+    def explain(
+        self,
+        placement: str,
+        *,
+        user: str,
+        account: str | None = None,
+        at: datetime | str | int | None = None,
+        **asked: Any,
+    ) -> Explanation | None:
+        """Say what ``decide`` would answer and why; nothing is spent. Further arguments as for ``decide``."""
+        try:
+            self._ready()
+            question = Question(placement=placement, key=_key(user, account), **_asked(asked))
+            now = self.now() if at is None else to_micros(at, "at")
+            catalog = self.decider.catalog()
+            decision, view, chosen = self.decider.preview(question, now, catalog)
+            facts = view.member.facts.asked(now, question.context, question.locale, can_purchase=question.can_purchase)
+            lines = explain_choice(chosen, catalog.placements, placement, person=view.person, facts=facts)
+            return Explanation(
+                decision=decision,
+                standing=self._report_standing(view, is_account=False),
+                account_standing=self._report_standing(view, is_account=True),
+                candidates=tuple(lines),
+            )
+        except Exception as error:
+            return self._failed("explain", error, None)
+
+    def publish(
+        self, definition: Definition | str | Path, *, by: str = "", note: str = "", progress: Progress | None = None
+    ) -> int:
+        """Publish a definition; it is in force when this returns. Raises whatever ``on_error`` says.
+
+        Args:
+            definition: A definition, or the path or the text of one.
+            by: Who publishes.
+            note: Why.
+            progress: Told how far the counting of new signals from history is.
+
+        Returns:
+            Its number.
+
+        Raises:
+            DefinitionError: It has problems; all of them are listed.
+            StoreError: The store refused.
+        """
+        self._migrate()
+        publish(self.intake, _read(definition), by=by, note=note)
+        number = make_live(self.intake, progress)
+        self.decider.forget_catalog()
+        self._is_ready = True
+        return number
+
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Bring everything tracked so far into the store; whether that was done in time (seconds)."""
+        try:
+            self._ready()
+            return self._flush(time.monotonic() + timeout)
+        except Exception as error:
+            return self._failed("flush", error, False)
+
+    def sweep(self) -> int:
+        """Step members and accounts through what time alone changed; how many there were."""
+        self._ready()
+        if self.drainer is not None and self.drainer.folder.is_dir():
+            return self.drainer.sweep()
+        total = 0
+        while rows := self.intake.sweep(wait=10.0):
+            total += len(rows)
+            for row in rows:
+                self.profiles.forget(row.account_id)
+        return total
+
+    def close(self, deadline: float = 5.0) -> None:
+        """Drain what can be drained within ``deadline`` seconds, and let go of everything; the rest is safe."""
+        thread = self.recorder.thread
+        if thread is not None:
+            thread.stop(deadline)
+            self._quietly(lambda: self._flush(time.monotonic() + deadline))
+        if self.recorder.journal is not None:
+            self.recorder.journal.close()
+        if self.drainer is not None:
+            if thread is not None:
+                self._quietly(self.drainer.drain)
+            self.drainer.close()
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def _ready(self) -> None:
+        """Before the first use: the schema, and a first definition where the host gave one."""
+        if self._is_ready:
+            return
+        if self.recorder.journal is None or self._definition is not None:
+            self._prepare()
+        elif self.options.migrate and not self.store.schema_is_current():
+            self._migrate()
+        self._is_ready = True
+
+    def _prepare(self) -> None:
+        self._migrate()
+        if self._definition is not None and self.store.read_definition_state() == (0, 0):
+            publish(self.intake, _read(self._definition), by="host", note="The definition the host came with")
+            make_live(self.intake)
+
+    def _migrate(self) -> None:
+        if self.options.migrate and not self.store.schema_is_current():
+            self.store.migrate()
+
+    def _track_one(self, event: Mapping[str, Any]) -> bool:
+        try:
+            return self.track(**event)
+        except TypeError as error:
+            return self._failed("track", RecordError("event", str(error)), False)
+
+    def _say(
+        self,
+        kind: Kind,
+        user: str | None,
+        name: str,
+        data: Mapping[str, Any] | None,
+        *,
+        account: str | None = None,
+        at: datetime | str | int | None = None,
+        id: str | None = None,
+    ) -> bool:
+        try:
+            self._ready()
+            record = self._saying(kind, user, name, data, account, at, id)
+            if kind in ("identify", "group") and self.recorder.is_repeat(record):
+                return True
+            if kind in ("convert", "churn"):
+                self.recorder.commit_or_write(record, wait=self.options.store_wait)
+            else:
+                self.recorder.write(record, is_ours=id is None)
+        except Exception as error:
+            return self._failed(kind, error, False)
+        return True
+
+    def _saying(
+        self,
+        kind: Kind,
+        user: str | None,
+        name: str,
+        data: Mapping[str, Any] | None,
+        account: str | None,
+        at: datetime | str | int | None,
+        id: str | None,
+    ) -> Record:
+        if user is None and account is None:
+            raise RecordError("account", f"{kind} needs an account or a user")
+        if name or kind in ("convert", "churn", "alias"):
+            check_name(name, "user" if kind == "alias" else "goal")
+        field = "traits" if kind in ("identify", "group", "left") else "data"
+        return self.recorder.make(kind, user, name, data, account=account, at=at, id=id, field=field)
+
+    def _report(
+        self,
+        nudge: str | Decision,
+        kind: ReportKind,
+        user: str | None,
+        account: str | None,
+        until: datetime | str | int | None,
+        id: str | None,
+    ) -> Record:
+        data: dict[str, Any] = {"kind": kind}
+        if until is not None:
+            data["until"] = to_micros(until, "until")
+        key = nudge
+        if isinstance(nudge, Decision):
+            if nudge.nudge is None:
+                raise RecordError("nudge", "this decision showed nothing")
+            key, user = nudge.nudge.nudge, nudge.user
+            account = None if nudge.account == personal_account(user) else nudge.account
+            data |= {"variant": nudge.nudge.variant, "placement": nudge.placement, "decision": nudge.id}
+            id = id or nudge.id
+        if user is None:
+            raise RecordError("user", "say who, or give the decision")
+        if kind == "snoozed" and until is None:
+            raise RecordError("until", "say until when it is put off")
+        if kind in ("opted_out", "opted_in"):
+            opt: Kind = "opt_out" if kind == "opted_out" else "opt_in"
+            return self.recorder.make(opt, user, str(key), None, account=account, id=id)
+        return self.recorder.make("exposure", user, check_name(key, "nudge"), data, account=account, id=id)
+
+    def _view(self, key: Key, at: datetime | str | int | None) -> View:
+        now = self.now() if at is None else to_micros(at, "at")
+        return self.profiles.view(key, now, self.decider.catalog())
+
+    def _report_standing(self, view: View, *, is_account: bool) -> StandingReport:
+        judged = view.account if is_account else view.member
+        standing = view.account_standing if is_account else view.person.standing
+        return explain_standing(
+            view.catalog.rules,
+            judged,
+            standing,
+            view.judged_at,
+            account_id=view.person.account_id,
+            user_id="" if is_account else view.person.user_id,
+        )
+
+    def _flush(self, until: float) -> bool:
+        journal, drainer = self.recorder.journal, self.drainer
+        if journal is None or drainer is None or journal.position is None:
+            return True
+        name, end = journal.position
+        while time.monotonic() < until:
+            try:
+                drainer.drain(until=until)
+            except StoreBusyError:
+                continue
+            if (self.store.read_position(name) or 0) >= end:
+                return True
+            time.sleep(0.005)
+        return False
+
+    def _failed(self, what: str, error: Exception, neutral: T) -> T:
+        """Answer neutrally, count the failure, and say it once per cause."""
+        if self.options.on_error == "raise":
+            raise error
+        cause = f"{what}: {type(error).__name__}"
+        self.counters[cause] += 1
+        if self.counters[cause] == 1:
+            known = isinstance(error, NudgeError | OSError)
+            log.error("%s failed and answered neutrally (said once a cause): %s", what, error, exc_info=not known)
+        return neutral
+
+    def _quietly(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except (NudgeError, OSError) as error:
+            log.warning("closing: %s; the journal keeps what is not in the store yet", error)
+
+    def _after_fork(self) -> None:
+        self.profiles.after_fork()
+        self.recorder.after_fork()
+        self.store.after_fork()
+
+
+def _key(user: str, account: str | None) -> Key:
+    if account is None:
+        check_name(user, "user")
+        return (personal_account(user), user)
+    return (check_account(account), user)
+
+
+def _asked(asked: dict[str, Any]) -> dict[str, Any]:
+    known = {"context", "locale", "can_purchase", "request"}
+    unknown = set(asked) - known
+    if unknown:
+        raise TypeError(f"explain() got unexpected arguments: {', '.join(sorted(unknown))}")
+    answer = {name: value for name, value in asked.items() if name != "request"}
+    return {**answer, "requested": frozenset(asked.get("request", ()))}
+
+
+def _read(definition: Definition | str | Path) -> Definition:
+    if isinstance(definition, Definition):
+        return definition
+    from nudge_sdk.documents import read_definition
+
+    return read_definition(definition)
+
+
+def _checked_drain(
+    drain: Literal["thread", "external", "inline"] | None, store: str | Store
+) -> Literal["thread", "external", "inline"]:
+    if drain is None:
+        return "inline" if isinstance(store, str) and store.startswith("memory:") else "thread"
+    if drain not in ("thread", "external", "inline"):
+        raise SetupError(f"drain={drain!r} is not known; say thread, external or inline")
+    return drain
+
+
+def _folder_beside(store: str | Store) -> Path:
+    if isinstance(store, str) and store.startswith("sqlite:///"):
+        path = Path(store.removeprefix("sqlite:///").split("?")[0])
+        return path.with_name(path.name + "-journals")
+    raise SetupError("say in which folder the journals are: journal='/var/lib/…'")
+
+
+_clients: weakref.WeakSet[NudgeClient] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for client in list(_clients):
+        client._after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,39 @@
+"""How a client behaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from nudge_sdk.rules.state import CAPACITY, Capacity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a client behaves; every value has a default that suits most hosts.
+
+    Attributes:
+        on_error: ``log`` never raises into a request after set-up; ``raise`` is for tests.
+        release: The host's release, put on every event.
+        max_staleness: After how many seconds what other processes wrote is seen.
+        refresh_seconds: How often to look for a new definition.
+        store_wait: Most seconds a request waits for the store.
+        drain_seconds: How often the thread drains.
+        profiles: How many members are kept in memory.
+        repeat_seconds: For how long the same traits, said again, write nothing.
+        max_journal_bytes: Most bytes of undrained journals in the folder.
+        migrate: Whether the first use brings the schema to this release's version.
+        capacity: How much a member's state keeps of each bounded part.
+    """
+
+    on_error: Literal["log", "raise"] = "log"
+    release: str = ""
+    max_staleness: float = 2.0
+    refresh_seconds: float = 2.0
+    store_wait: float = 0.05
+    drain_seconds: float = 0.1
+    profiles: int = 10_000
+    repeat_seconds: float = 3600.0
+    max_journal_bytes: int = 1024 * 1024 * 1024
+    migrate: bool = True
+    capacity: Capacity = CAPACITY

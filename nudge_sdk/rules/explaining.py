@@ -1,0 +1,443 @@
+"""Explaining: what is said of a person, and why a nudge was or was not shown, in plain sentences.
+
+Everything is measured by the functions that judge and choose, so that the words cannot differ from the deed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from datetime import date, timedelta
+from math import floor
+
+import msgspec
+
+from nudge_sdk.rules import standing as standings
+from nudge_sdk.rules.candidates import Candidate, Limit, Placements
+from nudge_sdk.rules.compiled import (
+    HAND_RAISED_EVENT,
+    POINT,
+    CompiledMilestone,
+    EntryRule,
+    GateRule,
+    Rules,
+    SubjectRules,
+    usage_numbers,
+)
+from nudge_sdk.rules.conditions import Condition, Facts, Signal, Window
+from nudge_sdk.rules.definition import Category, Segment, Tier
+from nudge_sdk.rules.ledger import NO_ANSWER
+from nudge_sdk.rules.lint_findings import counted, listed, name_of, points_text
+from nudge_sdk.rules.selection import Chosen, Person, Reason, _fits_episode, _spent
+from nudge_sdk.rules.signals import DEFAULT_WINDOW, USER, compile_reader, display_amount, event_names, target
+from nudge_sdk.rules.standing import Episode, Judged, Standing
+from nudge_sdk.rules.state import Capacity, Tally
+from nudge_sdk.rules.times import DAY, HOUR, MINUTE, SECOND, day_of, end_of_day, to_iso
+
+Number = int | float
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+RECENT_DAYS = 14
+"""Half-life of the sub-score recency, window of the sub-score frequency."""
+
+
+class ReasonLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A milestone and what it brings.
+
+    Attributes:
+        points: What it brings now: faded, and less what its group's cap took (``capped``).
+        measured, needed: In the measure's unit; None where nothing is measured or known.
+        is_lower_bound: Whether there may be more than was measured, since only so much is kept.
+        text: One line for a person.
+    """
+
+    key: str
+    name: str
+    category: Category
+    axis: str
+    is_reached: bool
+    points: Number
+    capped: Number
+    measured: Number | None
+    needed: Number | None
+    is_lower_bound: bool
+    window: str
+    last_at: str | None
+    text: str
+
+
+class GateLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A gate of a tier; ``kind`` is milestones, active_users or fit."""
+
+    kind: str
+    needed: Number
+    actual: Number
+    is_met: bool
+    text: str
+
+
+class TierLine(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tier takes; ``held_until`` is the last day of one that is held only for having been entered lately."""
+
+    tier: Tier
+    threshold: Number
+    missing: Number
+    gates: tuple[GateLine, ...]
+    is_entered: bool
+    held_until: str | None
+    text: str
+
+
+class EpisodeLine(msgspec.Struct, frozen=True, kw_only=True):
+    """The latest episode; the day it started is ``day`` 0, ``last_day`` is a date."""
+
+    started_at: str
+    goal: str
+    day: int
+    last_day: str
+    ended_at: str | None
+    end_reason: str
+
+
+class SubScores(msgspec.Struct, frozen=True, kw_only=True):
+    """Four views of 0 to 100, with one decimal, that are no part of the score.
+
+    Value milestones are those of the score with category high or medium and points above 0. Days are UTC days.
+
+    Attributes:
+        depth: 100 × mean of ``1 − needed / measured`` over the reached value milestones that measure anything: 0 for
+            just enough, 50 for twice the needed.
+        breadth: 100 × reached value milestones / value milestones.
+        recency: 100 × 0.5^(days since the last event / 14).
+        frequency: 100 × days with anything counted, of the last 14, / 14.
+    """
+
+    depth: Number
+    breadth: Number
+    recency: Number
+    frequency: Number
+
+
+class OutlookLine(msgspec.Struct, frozen=True, kw_only=True):
+    """Score and tier so many days from now if nothing more happens."""
+
+    days: int
+    at: str
+    score: Number
+    tier: Tier
+
+
+class StandingReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is shown of a member or an account.
+
+    Attributes:
+        entry: The tier whose entry condition is true right now.
+        phase: prompt, help, rest, or empty without an episode.
+        active_users: Of an account.
+        reasons: Every milestone, reached ones first, the strongest first.
+        tiers: Those that can be entered.
+        label: ``educate`` while nothing of the activation is reached (the milestones marked as aha, else the value
+            milestones); ``assist`` when some of it is but a goal is still open; else empty.
+        why_now: The most recent strong thing done.
+    """
+
+    account_id: str
+    user_id: str
+    at: str
+    definition: int
+    segment: str
+    segment_name: str
+    tier: Tier
+    entry: Tier
+    score: Number
+    fit: Number
+    phase: str
+    episode: EpisodeLine | None
+    next_change: str | None
+    active_users: int | None
+    reasons: tuple[ReasonLine, ...]
+    tiers: tuple[TierLine, ...]
+    sub_scores: SubScores
+    outlook: tuple[OutlookLine, ...]
+    label: str
+    why_now: str
+
+
+class ChoiceLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A candidate of a placement; ``reason`` is the code of why it was not shown, empty for the one that was."""
+
+    key: str
+    name: str
+    is_shown: bool
+    reason: str
+    text: str
+
+
+def explain_standing(
+    rules: Rules, subject: Judged, standing: Standing, at: int, *, account_id: str = "", user_id: str = ""
+) -> StandingReport:
+    """Return everything that is shown of a member or an account.
+
+    Args:
+        rules: The definition in force.
+        subject: Who is explained; judged anew.
+        standing: Its latest standing; the episode is taken from there.
+        at: The instant, in microseconds.
+        account_id: The account, for the report.
+        user_id: The member, for the report; the subject's own if not said.
+    """
+    now = standings.judge(rules, subject, at, standing, "time")
+    outlook = tuple(_outlook(rules, subject, now, days) for days in (7, 30))
+    subject.facts.now = at
+    segment = rules.segment_of(subject.facts)
+    lines = _Lines(rules, segment.member if subject.is_member else segment.account, subject, at)
+    return StandingReport(
+        account_id=account_id,
+        user_id=user_id or subject.user_id,
+        at=to_iso(at),
+        definition=now.definition,
+        segment=now.segment,
+        segment_name=name_of(segment.segment),
+        tier=now.tier,
+        entry=now.entry,
+        score=_points(now.score),
+        fit=_points(now.fit),
+        phase=standings.phase_of(standing.episode, segment.segment, at),
+        episode=_episode(standing.episode, segment.segment, at) if standing.episode else None,
+        next_change=_iso(now.next_change),
+        active_users=None if subject.is_member else now.active_users,
+        reasons=tuple(lines.reasons),
+        tiers=tuple(lines.tiers()),
+        sub_scores=lines.sub_scores(),
+        outlook=outlook,
+        label=lines.label(),
+        why_now=lines.why_now(),
+    )
+
+
+def explain_choice(
+    chosen: Chosen, placements: Placements, placement: str, *, person: Person, facts: Facts
+) -> list[ChoiceLine]:
+    """Return every candidate of a placement, with why it was or was not shown in one plain sentence.
+
+    Args:
+        chosen: What the selection came to; UNCONFIRMED stands among its reasons where the store did not answer.
+        placements: The candidates it chose from.
+        placement: The slot the host asked about.
+        person: For whom, with the ledgers as they were before the choice.
+        facts: What the selection looked at.
+    """
+    candidates = placements.by_placement.get(placement, ())
+    return [_Case(candidate, chosen, placements, person, facts).line() for candidate in candidates]
+
+
+class _Lines:
+    """What is said of one subject, as one segment judges it at an instant."""
+
+    def __init__(self, rules: Rules, by: SubjectRules, subject: Judged, at: int) -> None:
+        self.rules, self.by, self.subject, self.at = rules, by, subject, at
+        self.found = standings.evaluate(by, subject, at)
+        self.reached = {each.key: each for each in by.milestones if self.found[2] & each.bit}
+        self.points = {key: each.points_at(subject.state, at) for key, each in self.reached.items()}
+        self.value = [each.key for each in by.milestones if _is_value(each)]
+        self.last: dict[str, int] = {}
+        capped = self._capped()
+        lines = [(each, self._reason(each, capped.get(each.key, 0))) for each in by.milestones]
+        lines.sort(key=lambda pair: (not pair[1].is_reached, -pair[1].points, -pair[0].points))
+        self.reasons = [line for _, line in lines]
+
+    def _capped(self) -> dict[str, int]:
+        """Return what the caps took: the smallest contributions of a group go first."""
+        taken: dict[str, int] = {}
+        for group, cap in self.by.caps.items():
+            mine = [key for key, each in self.reached.items() if each.group == group and not each.is_fit]
+            excess = sum(self.points[key] for key in mine) - cap
+            for key in sorted(mine, key=lambda key: self.points[key]):
+                taken[key] = max(0, min(excess, self.points[key]))
+                excess -= taken[key]
+        return taken
+
+    def _reason(self, milestone: CompiledMilestone, capped: int) -> ReasonLine:
+        own, measured, needed, is_bound = milestone.milestone, None, None, False
+        if own.signal:
+            tally = self.subject.state.tallies.get(milestone.signal_id) or Tally()
+            amount = compile_reader(own.signal, own.window)(tally, self.at, self.subject.signup)
+            measured, needed = display_amount(own.signal, amount), _whole(own.at_least)
+            is_bound = _is_lower_bound(own, tally, amount, self)
+            self._note_last(own.key, tally)
+        elif own.usage and (usage := usage_numbers(own.usage, self.subject.facts)):
+            measured, needed = usage[0], _whole(usage[1] * own.usage.share)
+        last = self.last.get(own.key)
+        what = self._what(own, measured, "at least " if is_bound else "")
+        when = "" if last is None else f", last on {_day_words(last)}"
+        return ReasonLine(
+            key=own.key,
+            name=name_of(own),
+            category=own.category,
+            axis=own.axis,
+            is_reached=own.key in self.reached,
+            points=_points(self.points.get(own.key, 0) - capped),
+            capped=_points(capped),
+            measured=measured,
+            needed=needed,
+            is_lower_bound=is_bound,
+            window=_window_words(own.window) if own.signal else "",
+            last_at=_iso(last),
+            text=f"{name_of(own)}: {what}{when}: {self._brings(milestone, capped)}",
+        )
+
+    def _note_last(self, key: str, tally: Tally) -> None:
+        """Write down when it was last done; of what lies before the days kept, only that it was the first time."""
+        seen = (tally.last, tally.first, *tally.early, *(day * DAY for day in tally.days))
+        if tally.total and tally.first <= self.at:
+            self.last[key] = max(at for at in seen if at <= self.at)
+
+    def _what(self, own: Milestone, measured: Number | None, bound: str) -> str:
+        if own.usage:
+            return _usage_words(usage_numbers(own.usage, self.subject.facts), own.usage.share)
+        if own.signal is None or measured is None:
+            traits = dict.fromkeys(_trait_words(own.when, self.subject.facts)) if own.when else {}
+            return listed(traits) if traits else ("yes" if own.key in self.reached else "no")
+        amount, needed, window = _number(measured), _number(own.at_least), _window_words(own.window)
+        if own.key in self.reached:
+            return f"{bound}{amount}{_unit(own.signal, measured)} {window} ({needed} needed)"
+        return f"{bound}{amount} of {needed}{_unit(own.signal, own.at_least)} {window}"
+
+    def _brings(self, milestone: CompiledMilestone, capped: int) -> str:
+        is_reached = milestone.key in self.reached
+        if not milestone.points:
+            return "reached" if is_reached else "not reached yet"
+        words = _points_words(self.points.get(milestone.key, 0) - capped) + (" of fit" if milestone.is_fit else "")
+        if not is_reached:
+            return f"{words} yet" if milestone.points > 0 else words
+        if capped:
+            groups = {group.key: name_of(group) for group in self.rules.definition.groups}
+            words += f" ({points_text(capped)} more would pass the limit of {groups[milestone.group]})"
+        return f"{words}, fades by half every {_span(milestone.half_life * DAY)}" if milestone.half_life else words
+
+    def tier(self, tier: Tier, rule: EntryRule) -> TierLine:
+        score, is_entered = self.found[0], standings._enters(rule, self.subject, self.found, self.at)
+        held = None if is_entered else self._held_until(rule)
+        gates = tuple(line for gate in rule.gates for line in self._gate(gate))
+        words = f"{points_text(score)} of {_points_words(rule.score)}"
+        words = "; ".join([words, *(gate.text for gate in gates if not gate.is_met)])
+        return TierLine(
+            tier=tier,
+            threshold=_points(rule.score),
+            missing=_points(max(0, rule.score - score)),
+            gates=gates,
+            is_entered=is_entered,
+            held_until=None if held is None else to_iso(held * DAY)[:10],
+            text=f"{tier.capitalize()}: {'' if held is None else f'held until {_day_words(held * DAY)}, now '}{words}",
+        )
+
+    def _held_until(self, rule: EntryRule) -> int | None:
+        today, first = day_of(self.at), self.subject.state.first
+        earliest = today if first is None else max(today - self.by.hold_days, day_of(first))
+        for day in range(today - 1, earliest - 1, -1):
+            end = end_of_day(day)
+            if standings._enters(rule, self.subject, standings.evaluate(self.by, self.subject, end), end):
+                return day + self.by.hold_days
+        return None
+
+    def _gate(self, gate: GateRule) -> Iterator[GateLine]:
+        if gate.at_least:
+            wanted = [each for each in self.by.milestones if each.bit & gate.mask]
+            done = sum(each.key in self.reached for each in wanted)
+            names = listed([name_of(each.milestone) for each in wanted] or ["what is gone"], "or")
+            names = f"{gate.at_least} of: {names}" if len(wanted) > 1 else names
+            yield _gate_line("milestones", gate.at_least, done, f"needs {names} ({done} reached)")
+        if gate.active_users:
+            users = standings.active_users(self.subject.account, self.at, gate.days)
+            needed = f"{counted(gate.active_users, 'active user')} {_window_words(Window(days=gate.days))}"
+            yield _gate_line("active_users", gate.active_users, users, f"needs {needed} (has {users})")
+        if gate.fit is not None:
+            needed, fit = _points_words(gate.fit), self.found[1]
+            yield _gate_line("fit", _points(gate.fit), _points(fit), f"needs {needed} of fit (has {points_text(fit)})")
+
+    def sub_scores(self) -> SubScores:
+        state, today = self.subject.state, day_of(self.at)
+        days = {day for tally in state.tallies.values() for day in tally.days if day <= today}
+        last = day_of(state.last) if state.last is not None and state.last <= self.at else max(days, default=None)
+        reached = [each for each in self.reasons if each.is_reached and each.key in self.value]
+        beyond = [1 - each.needed / each.measured for each in reached if each.needed and each.measured]
+        return SubScores(
+            depth=_share(sum(beyond), len(beyond)),
+            breadth=_share(len(reached), len(self.value)),
+            recency=0 if last is None else _share(0.5 ** ((today - last) / RECENT_DAYS), 1),
+            frequency=_share(sum(day > today - RECENT_DAYS for day in days), RECENT_DAYS),
+        )
+
+    def label(self) -> str:
+        goals = {goal.key for goal in self.rules.goals}
+        activation = [each.key for each in self.by.milestones if each.milestone.is_aha] or self.value
+        if not activation or (goals and goals <= standings.met_goals(self.rules, self.subject)):
+            return ""
+        return "educate" if self.reached.keys().isdisjoint(activation) else "assist"
+
+    def why_now(self) -> str:
+        strong = [each for each in self.reached.values() if each.key in self.last and _is_strong(each)]
+        if not strong:
+            return "Nothing that shows value was done lately."
+        latest = max(strong, key=lambda each: (self.last[each.key], each.points, each.key))
+        return f"{name_of(latest.milestone)}: {_ago(self.last[latest.key], self.at)}."
+
+
+class _Case(NamedTuple):
+    """A candidate, and what its reason is told from."""
+
+    candidate: Candidate
+    chosen: Chosen
+    placements: Placements
+    person: Person
+    facts: Facts
+
+    def line(self) -> ChoiceLine:
+        winner, reason = self.chosen.candidate, self.chosen.reasons.get(self.candidate.key)
+        is_shown = reason is None and winner is not None and winner.key == self.candidate.key
+        text = "On display until it is closed." if self.chosen.is_on_display else "Shown."
+        return ChoiceLine(
+            key=self.candidate.key,
+            name=name_of(self.candidate.nudge),
+            is_shown=is_shown,
+            reason=str(reason or ""),
+            text=text if is_shown else _SENTENCES[reason](self) if reason else "It was no part of this choice.",
+        )
+
+    @property
+    def answer(self) -> Answer:
+        return self.person.ledger.answers.get(self.candidate.key, NO_ANSWER)
+
+    def opted_out(self) -> str:
+        tags = sorted(self.person.opted_out.intersection(self.candidate.tags))
+        return "Said no to all nudges." if "" in self.person.opted_out else f"Said no to nudges about {listed(tags)}."
+
+    def hidden(self) -> str:
+        if self.person.ledger.quiet_until > self.facts.now:
+            return f"Quiet until {_moment_words(self.person.ledger.quiet_until)} after an error."
+        is_for_all = self.placements.hide is not None and self.placements.hide(self.facts)
+        return "A rule hides all nudges right now." if is_for_all else "Its own rule hides it right now."
+
+    def dismissed(self) -> str:
+        at, year = self.answer.dismissed_at, self.facts.now
+        return f"Dismissed on {_day_words(at, year)}; silent until {_day_words(at + self.candidate.dismiss, year)}."
+
+    def capped(self) -> str:
+        if self.answer.offers >= self.candidate.lifetime:
+            return f"Was offered {counted(self.answer.offers, 'time')}, the most it may ever be."
+        own = self._held_back(self.candidate.limits, "this prompt")
+        return own or "Help was offered as often as one episode allows."
+
+    def throttled(self) -> str:
+        recent, gap = self.person.ledger.recent, self.placements.gap
+        if recent and recent[-1].at + gap > self.facts.now:
+            return (
+                f"Held back: {_span(gap)} between two prompts, the last one was {_ago(recent[-1].at, self.facts.now)}."
+            )
+        overall = self._held_back(self.placements.caps, "")
+        return overall or self._held_back(self.candidate.tag_limits, "") or "Held back: others were shown lately."
+
+    def _held_back(self, limits: tuple[Limit, ...], what: str) -> str:
+        for limit in limits:
+            ledger = self.person.account_ledger if limit.per_account else self.person.ledger
+            keys = None
+        return ""

@@ -1,0 +1,152 @@
+"""The recorder: what the host says, checked, encoded and made safe."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from nudge_sdk.errors import StoreError
+from nudge_sdk.rules.records import Kind, Record, personal_account
+from nudge_sdk.rules.times import HOUR, to_micros
+from nudge_sdk.runtime.checking import MessageIds, check_account, check_data, check_name, check_size
+from nudge_sdk.runtime.drainer import DrainThread
+from nudge_sdk.runtime.intake import Intake, encode_record
+from nudge_sdk.runtime.journal import Journal
+from nudge_sdk.runtime.profiles import Pending, Profiles
+
+_REPEATS_KEPT = 20_000
+
+
+class Recorder:
+    """Writes records to the journal, or straight to the store where there is none.
+
+    Args:
+        intake: The way into the store.
+        profiles: Where records are seen before they are drained.
+        journal: The journal; None writes to the store at once.
+        thread: The thread that drains, if this process has one.
+        clock: The present instant in microseconds.
+        release: The host's release, put on every record.
+    """
+
+    def __init__(
+        self,
+        intake: Intake,
+        profiles: Profiles,
+        *,
+        journal: Journal | None,
+        thread: DrainThread | None,
+        clock: Callable[[], int],
+        release: str = "",
+    ) -> None:
+        self.intake = intake
+        self.profiles = profiles
+        self.journal = journal
+        self.thread = thread
+        self.clock = clock
+        self.release = release
+        self.ids = MessageIds()
+        self.store_wait = 5.0
+        self.repeat_within = HOUR
+        self._said: OrderedDict[tuple[str, str, str], tuple[bytes, int]] = OrderedDict()
+
+    def make(
+        self,
+        kind: Kind,
+        user: str | None,
+        name: str,
+        data: Mapping[str, Any] | None,
+        *,
+        account: str | None,
+        at: datetime | str | int | None = None,
+        id: str | None = None,
+        field: str = "properties",
+    ) -> Record:
+        """Return a checked record.
+
+        Raises:
+            RecordError: Something that some store cannot hold.
+        """
+        user_id = "" if user is None else check_name(user, "user")
+        account_id = personal_account(user_id) if account is None else check_account(account)
+        now = self.clock()
+        return Record(
+            kind,
+            account_id,
+            user_id,
+            self.ids.new() if id is None else check_name(id, "id"),
+            now if at is None else to_micros(at, "at"),
+            now,
+            name,
+            check_data(data, field),
+            self.release,
+        )
+
+    def write(self, record: Record, *, is_ours: bool = True) -> None:
+        """Make a record safe: when this returns, ``kill -9`` loses nothing.
+
+        Args:
+            record: The record.
+            is_ours: Whether its message id was made here.
+
+        Raises:
+            RecordError: It is over 32 KB.
+            JournalError: The journal cannot be written.
+            StoreError: There is no journal, and the store refused.
+        """
+        line = check_size(encode_record(record))
+        if self.journal is None:
+            self.commit(record, wait=self.store_wait)
+            return
+        journal, offset = self.journal.append(line)
+        self.profiles.note(Pending(journal, offset, record, is_ours))
+        if self.thread is not None:
+            self.thread.ensure()
+
+    def commit(self, record: Record, *, wait: float) -> None:
+        """Write a record to the store at once.
+
+        Raises:
+            StoreError: The store refused or did not answer in time.
+        """
+        check_size(encode_record(record))
+        rows = self.intake.take([record], wait=wait)
+        if record.kind in ("group", "alias"):
+            self.profiles.moved()
+        for account_id in {record.account_id, *(row.account_id for row in rows)}:
+            self.profiles.forget(account_id)
+
+    def commit_or_write(self, record: Record, *, wait: float) -> None:
+        """Write a record to the store at once, or to the journal where the store does not answer in time."""
+        try:
+            self.commit(record, wait=wait)
+        except StoreError:
+            if self.journal is None:
+                raise
+            self.write(record)
+
+    def is_repeat(self, record: Record) -> bool:
+        """Whether the same traits were said of the same subject within the last hour."""
+        key = (record.kind, record.account_id, record.user_id)
+        said = encode_record(record.data)
+        before = self._said.get(key)
+        if before is not None and before[0] == said and 0 <= record.at - before[1] < self.repeat_within:
+            return True
+        self._said[key] = (said, record.at)
+        if len(self._said) > _REPEATS_KEPT:
+            self._said.popitem(last=False)
+        return False
+
+    def after_fork(self) -> None:
+        """Make ids that differ from the parent's, and leave its thread alone."""
+        self.ids.reseed()
+        if self.thread is not None:
+            self.thread.after_fork()
+
+
+def present() -> int:
+    """Return the present instant in microseconds."""
+    return time.time_ns() // 1000
