@@ -18,7 +18,7 @@ from nudge_sdk.errors import NudgeError, RecordError, SetupError, StoreBusyError
 from nudge_sdk.options import Options
 from nudge_sdk.rules.definition import Definition
 from nudge_sdk.rules.explaining import StandingReport, explain_choice, explain_standing
-from nudge_sdk.rules.records import Kind, Record, personal_account
+from nudge_sdk.rules.records import Kind, personal_account
 from nudge_sdk.rules.times import to_micros
 from nudge_sdk.runtime.checking import check_account, check_name
 from nudge_sdk.runtime.deciding import Decider, Decision, Question
@@ -28,6 +28,7 @@ from nudge_sdk.runtime.journal import Journal
 from nudge_sdk.runtime.profiles import Profiles, View
 from nudge_sdk.runtime.publishing import Progress, make_live, publish
 from nudge_sdk.runtime.recorder import Recorder, present
+from nudge_sdk.runtime.sayings import Reporter, ReportKind, Saying, report
 from nudge_sdk.store import open_store
 from nudge_sdk.store.protocol import Key, Store
 
@@ -36,9 +37,6 @@ log = logging.getLogger("nudge_sdk")
 T = TypeVar("T")
 DEFAULTS = Options()
 Clock = Callable[[], datetime | int]
-ReportKind = Literal["shown", "clicked", "dismissed", "snoozed", "completed", "opted_out", "opted_in"]
-
-_STEERING = frozenset({"dismissed", "snoozed", "completed"})
 
 
 class NudgeClient:
@@ -222,11 +220,11 @@ class NudgeClient:
         """
         try:
             self._ready()
-            report = self._report(nudge, kind, user, account, until, id)
+            record = report(self.recorder, nudge, kind, Reporter(user, account, until, id))
             if kind in ("shown", "clicked"):
-                self.recorder.write(report)
+                self.recorder.write(record)
             else:
-                self.recorder.commit_or_write(report, wait=self.options.store_wait)
+                self.recorder.commit_or_write(record, wait=self.options.store_wait)
         except Exception as error:
             return self._failed("record", error, False)
         return True
@@ -412,7 +410,8 @@ class NudgeClient:
     ) -> bool:
         try:
             self._ready()
-            record = self._saying(kind, user, name, data, account, at, id)
+            saying = Saying(kind, user, name, data, account=account, at=at, id=id)
+            record = saying.record(self.recorder)
             if kind in ("identify", "group") and self.recorder.is_repeat(record):
                 return True
             if kind in ("convert", "churn"):
@@ -422,52 +421,6 @@ class NudgeClient:
         except Exception as error:
             return self._failed(kind, error, False)
         return True
-
-    def _saying(
-        self,
-        kind: Kind,
-        user: str | None,
-        name: str,
-        data: Mapping[str, Any] | None,
-        account: str | None,
-        at: datetime | str | int | None,
-        id: str | None,
-    ) -> Record:
-        if user is None and account is None:
-            raise RecordError("account", f"{kind} needs an account or a user")
-        if name or kind in ("convert", "churn", "alias"):
-            check_name(name, "user" if kind == "alias" else "goal")
-        field = "traits" if kind in ("identify", "group", "left") else "data"
-        return self.recorder.make(kind, user, name, data, account=account, at=at, id=id, field=field)
-
-    def _report(
-        self,
-        nudge: str | Decision,
-        kind: ReportKind,
-        user: str | None,
-        account: str | None,
-        until: datetime | str | int | None,
-        id: str | None,
-    ) -> Record:
-        data: dict[str, Any] = {"kind": kind}
-        if until is not None:
-            data["until"] = to_micros(until, "until")
-        key = nudge
-        if isinstance(nudge, Decision):
-            if nudge.nudge is None:
-                raise RecordError("nudge", "this decision showed nothing")
-            key, user = nudge.nudge.nudge, nudge.user
-            account = None if nudge.account == personal_account(user) else nudge.account
-            data |= {"variant": nudge.nudge.variant, "placement": nudge.placement, "decision": nudge.id}
-            id = id or nudge.id
-        if user is None:
-            raise RecordError("user", "say who, or give the decision")
-        if kind == "snoozed" and until is None:
-            raise RecordError("until", "say until when it is put off")
-        if kind in ("opted_out", "opted_in"):
-            opt: Kind = "opt_out" if kind == "opted_out" else "opt_in"
-            return self.recorder.make(opt, user, str(key), None, account=account, id=id)
-        return self.recorder.make("exposure", user, check_name(key, "nudge"), data, account=account, id=id)
 
     def _view(self, key: Key, at: datetime | str | int | None) -> View:
         now = self.now() if at is None else to_micros(at, "at")

@@ -5,9 +5,10 @@ Everything is measured by the functions that judge and choose, so that the words
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from math import floor
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,14 +22,22 @@ from nudge_sdk.rules.compiled import (
     GateRule,
     Rules,
     SubjectRules,
+    built_in_milestones,
     usage_numbers,
 )
 from nudge_sdk.rules.conditions import Condition, Facts, Signal, Window
-from nudge_sdk.rules.definition import Category, Segment, Tier
-from nudge_sdk.rules.ledger import NO_ANSWER
+from nudge_sdk.rules.definition import Category, Milestone, Segment, Tier
+from nudge_sdk.rules.ledger import NO_ANSWER, Answer
 from nudge_sdk.rules.lint_findings import counted, listed, name_of, points_text
 from nudge_sdk.rules.selection import Chosen, Person, Reason, _fits_episode, _spent
-from nudge_sdk.rules.signals import DEFAULT_WINDOW, USER, compile_reader, display_amount, event_names, target
+from nudge_sdk.rules.signals import (
+    DEFAULT_WINDOW,
+    USER,
+    compile_reader,
+    display_amount,
+    event_names,
+    since_signup_length,
+)
 from nudge_sdk.rules.standing import Episode, Judged, Standing
 from nudge_sdk.rules.state import Capacity, Tally
 from nudge_sdk.rules.times import DAY, HOUR, MINUTE, SECOND, day_of, end_of_day, to_iso
@@ -36,8 +45,13 @@ from nudge_sdk.rules.times import DAY, HOUR, MINUTE, SECOND, day_of, end_of_day,
 Number = int | float
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+OUTLOOK_DAYS = (0, 7, 30)
 RECENT_DAYS = 14
 """Half-life of the sub-score recency, window of the sub-score frequency."""
+LONGEST_VALUE = 60
+"""Characters of a trait's value that are shown."""
+
+_NO_DATE = 253_402_300_800 * SECOND
 
 
 class ReasonLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,7 +200,7 @@ def explain_standing(
         user_id: The member, for the report; the subject's own if not said.
     """
     now = standings.judge(rules, subject, at, standing, "time")
-    outlook = tuple(_outlook(rules, subject, now, days) for days in (7, 30))
+    outlook = tuple(_outlook(rules, subject, now, days) for days in OUTLOOK_DAYS)
     subject.facts.now = at
     segment = rules.segment_of(subject.facts)
     lines = _Lines(rules, segment.member if subject.is_member else segment.account, subject, at)
@@ -206,7 +220,7 @@ def explain_standing(
         next_change=_iso(now.next_change),
         active_users=None if subject.is_member else now.active_users,
         reasons=tuple(lines.reasons),
-        tiers=tuple(lines.tiers()),
+        tiers=tuple(lines.tier(tier, rule) for tier, rule in lines.entries if rule),
         sub_scores=lines.sub_scores(),
         outlook=outlook,
         label=lines.label(),
@@ -239,6 +253,7 @@ class _Lines:
         self.reached = {each.key: each for each in by.milestones if self.found[2] & each.bit}
         self.points = {key: each.points_at(subject.state, at) for key, each in self.reached.items()}
         self.value = [each.key for each in by.milestones if _is_value(each)]
+        self.entries: tuple[tuple[Tier, EntryRule | None], ...] = (("warm", by.warm), ("hot", by.hot))
         self.last: dict[str, int] = {}
         capped = self._capped()
         lines = [(each, self._reason(each, capped.get(each.key, 0))) for each in by.milestones]
@@ -262,7 +277,7 @@ class _Lines:
             tally = self.subject.state.tallies.get(milestone.signal_id) or Tally()
             amount = compile_reader(own.signal, own.window)(tally, self.at, self.subject.signup)
             measured, needed = display_amount(own.signal, amount), _whole(own.at_least)
-            is_bound = _is_lower_bound(own, tally, amount, self)
+            is_bound = _is_lower_bound(own, tally, (amount, self.at, self.subject.signup), self.rules.plan.capacity)
             self._note_last(own.key, tally)
         elif own.usage and (usage := usage_numbers(own.usage, self.subject.facts)):
             measured, needed = usage[0], _whole(usage[1] * own.usage.share)
@@ -312,11 +327,14 @@ class _Lines:
         if capped:
             groups = {group.key: name_of(group) for group in self.rules.definition.groups}
             words += f" ({points_text(capped)} more would pass the limit of {groups[milestone.group]})"
-        return f"{words}, fades by half every {_span(milestone.half_life * DAY)}" if milestone.half_life else words
+        if milestone.half_life:
+            words += f", fades by half every {_span(milestone.half_life * DAY).removeprefix('1 ')}"
+        return words
 
     def tier(self, tier: Tier, rule: EntryRule) -> TierLine:
         score, is_entered = self.found[0], standings._enters(rule, self.subject, self.found, self.at)
         held = None if is_entered else self._held_until(rule)
+        self.subject.facts.now = self.at
         gates = tuple(line for gate in rule.gates for line in self._gate(gate))
         words = f"{points_text(score)} of {_points_words(rule.score)}"
         words = "; ".join([words, *(gate.text for gate in gates if not gate.is_met)])
@@ -379,7 +397,171 @@ class _Lines:
         if not strong:
             return "Nothing that shows value was done lately."
         latest = max(strong, key=lambda each: (self.last[each.key], each.points, each.key))
-        return f"{name_of(latest.milestone)}: {_ago(self.last[latest.key], self.at)}."
+        line = next(each for each in self.reasons if each.key == latest.key)
+        amount = f"{_number(line.measured or 0)}{_unit(latest.milestone.signal, line.measured or 0)} {line.window}"
+        return f"{line.name}: {_ago(self.last[latest.key], self.at)}, {amount}."
+
+
+def _is_value(milestone: CompiledMilestone) -> bool:
+    return milestone.milestone.category in ("high", "medium") and milestone.points > 0 and not milestone.is_fit
+
+
+def _is_strong(milestone: CompiledMilestone) -> bool:
+    signal = milestone.milestone.signal
+    return _is_value(milestone) or (signal is not None and HAND_RAISED_EVENT in event_names(signal))
+
+
+def _share(part: float, whole: float) -> Number:
+    return _whole(round(100 * part / whole, 1)) if whole else 0
+
+
+def _gate_line(kind: str, needed: Number, actual: Number, text: str) -> GateLine:
+    return GateLine(kind=kind, needed=needed, actual=actual, is_met=actual >= needed, text=text)
+
+
+def _outlook(rules: Rules, subject: Judged, now: Standing, days: int) -> OutlookLine:
+    then = standings.judge(rules, subject, now.at + days * DAY, now, "time")
+    return OutlookLine(days=days, at=to_iso(then.at), score=_points(then.score), tier=then.tier)
+
+
+def _episode(episode: Episode, segment: Segment, at: int) -> EpisodeLine:
+    start = day_of(episode.started_at)
+    return EpisodeLine(
+        started_at=to_iso(episode.started_at),
+        goal=episode.goal,
+        day=day_of(at) - start,
+        last_day=to_iso((start + segment.episode_days - 1) * DAY)[:10],
+        ended_at=_iso(episode.ended_at),
+        end_reason=episode.end_reason,
+    )
+
+
+def _is_lower_bound(own: Milestone, tally: Tally, found: tuple[int, int, int], capacity: Capacity) -> bool:
+    """Whether what was let go, being too much to keep, may have counted: the state keeps the latest and the earliest.
+
+    Args:
+        own: The milestone; it counts a signal.
+        tally: What was counted.
+        found: The measure, the instant and the instant of sign-up.
+        capacity: How much is kept.
+    """
+    (amount, at, signup), window = found, own.window or DEFAULT_WINDOW
+    if own.signal is None or not tally.total:
+        return False
+    if own.signal.measure == "values":
+        return amount >= capacity.values
+    if length := since_signup_length(window):
+        return tally.total > len(tally.early) and min(signup + length - 1, at) >= tally.early[-1]
+    if window.ever and own.signal.measure in ("count", "sum"):
+        return False
+    first_kept = tally.days[0]
+    starts = first_kept if window.days is None else day_of(at) - window.days + 1
+    return day_of(tally.first) < first_kept and (window.ever or starts < first_kept)
+
+
+def _window_words(window: Window | None) -> str:
+    window = window or DEFAULT_WINDOW
+    if window.ever:
+        return "so far"
+    if window.days is not None:
+        return "today" if window.days == 1 else f"in the last {window.days} days"
+    hours = window.since_signup_hours
+    first = _counted(hours, "hour") if hours is not None else _span(since_signup_length(window))
+    return f"in the first {first.removeprefix('1 ')}"
+
+
+def _unit(signal: Signal | None, amount: Number) -> str:
+    if signal is None:
+        return ""
+    days = " day" if amount == 1 else " days"
+    values = " different"
+    if signal.property == USER:
+        values = " person" if amount == 1 else " people"
+    return {"count": "", "days": days, "streak": f"{days} in a row", "values": values, "sum": " in total"}[
+        signal.measure
+    ]
+
+
+def _usage_words(numbers: tuple[float, float] | None, share: float) -> str:
+    if numbers is None:
+        return "not known"
+    value, limit = numbers
+    percent = f" ({floor(100 * value / limit)} %)" if limit > 0 else ""
+    needed = "" if share == 1 else f", {_number(100 * share)} % needed"
+    return f"{_number(value)} of {_number(limit)} used{percent}{needed}"
+
+
+def _trait_words(when: Condition, facts: Facts) -> Iterator[str]:
+    """Say what is known of every trait that a condition looks at."""
+    for inner in (*(when.all or ()), *(when.any or ()), *((when.not_,) if when.not_ else ())):
+        yield from _trait_words(inner, facts)
+    name = when.trait or when.account_trait
+    if name:
+        value = (facts.traits if when.trait else facts.account_traits).get(name)
+        yield f"{name} is {'not known' if value is None else _value_words(value)}"
+
+
+def _value_words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    words = _number(value) if isinstance(value, int | float) else str(value)
+    return words if len(words) <= LONGEST_VALUE else f"{words[:LONGEST_VALUE]}…"
+
+
+def _points(thousandths: int) -> Number:
+    return thousandths / POINT if thousandths % POINT else thousandths // POINT
+
+
+def _points_words(thousandths: int) -> str:
+    return f"{points_text(thousandths)} {'point' if thousandths == POINT else 'points'}"
+
+
+def _whole(number: Number) -> Number:
+    number = round(number, 6)
+    return int(number) if number == int(number) else number
+
+
+def _number(number: Number) -> str:
+    return str(_whole(number))
+
+
+def _iso(at: int | None) -> str | None:
+    return None if at is None or at >= _NO_DATE else to_iso(at)
+
+
+def _day_words(at: int, now: int | None = None) -> str:
+    """Return ``2 Mar 2026``, without the year where it is that of ``now``."""
+    day = _date_of(at)
+    is_this_year = now is not None and _date_of(now).year == day.year
+    return f"{day.day} {MONTHS[day.month - 1]}" + ("" if is_this_year else f" {day.year}")
+
+
+def _date_of(at: int) -> date:
+    return date(1970, 1, 1) + timedelta(days=day_of(at))
+
+
+def _moment_words(at: int) -> str:
+    return f"{to_iso(at)[11:16]} UTC on {_day_words(at)}"
+
+
+def _span(length: float) -> str:
+    for unit, word in ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")):
+        if length >= unit:
+            return _counted(round(length / unit, 1), word)
+    return _counted(round(length / SECOND, 1), "second")
+
+
+def _ago(at: int, now: int) -> str:
+    unit = next((unit for unit in (DAY, HOUR, MINUTE) if now - at >= unit), 0)
+    return f"{_span((now - at) // unit * unit)} ago" if unit else "just now"
+
+
+def _rate(period: int) -> str:
+    return {0: "ever", HOUR: "an hour", DAY: "a day", 7 * DAY: "a week"}.get(period, f"in {_span(period)}")
+
+
+def _counted(number: Number, word: str) -> str:
+    return f"{_number(number)} {word}" if number == 1 else f"{_number(number)} {word}s"
 
 
 class _Case(NamedTuple):
@@ -418,26 +600,121 @@ class _Case(NamedTuple):
         return "A rule hides all nudges right now." if is_for_all else "Its own rule hides it right now."
 
     def dismissed(self) -> str:
-        at, year = self.answer.dismissed_at, self.facts.now
-        return f"Dismissed on {_day_words(at, year)}; silent until {_day_words(at + self.candidate.dismiss, year)}."
+        until, now = self.answer.dismissed_at + self.candidate.dismiss, self.facts.now
+        silent = f"until {_day_words(until, now)}" if until < _NO_DATE else "for good"
+        return f"Dismissed on {_day_words(self.answer.dismissed_at, now)}; silent {silent}."
+
+    def snoozed(self) -> str:
+        until = self.answer.snoozed_until
+        return f"Put off until {_moment_words(until)}." if until < _NO_DATE else "Put off for good."
 
     def capped(self) -> str:
         if self.answer.offers >= self.candidate.lifetime:
             return f"Was offered {counted(self.answer.offers, 'time')}, the most it may ever be."
-        own = self._held_back(self.candidate.limits, "this prompt")
+        own = self._held_back(self.candidate.limits, "time")
         return own or "Help was offered as often as one episode allows."
 
     def throttled(self) -> str:
-        recent, gap = self.person.ledger.recent, self.placements.gap
-        if recent and recent[-1].at + gap > self.facts.now:
-            return (
-                f"Held back: {_span(gap)} between two prompts, the last one was {_ago(recent[-1].at, self.facts.now)}."
-            )
-        overall = self._held_back(self.placements.caps, "")
-        return overall or self._held_back(self.candidate.tag_limits, "") or "Held back: others were shown lately."
+        recent, gap, now = self.person.ledger.recent, self.placements.gap, self.facts.now
+        if recent and recent[-1].at + gap > now:
+            last = _ago(recent[-1].at, now)
+            return f"Held back: at least {_span(gap)} between two prompts, the last one was {last}."
+        overall = self._held_back(self.placements.caps, "prompt")
+        return overall or self._held_back(self.candidate.tag_limits, "prompt") or "Held back: others came lately."
 
     def _held_back(self, limits: tuple[Limit, ...], what: str) -> str:
+        """Return the sentence about the first limit that is spent, or an empty text."""
         for limit in limits:
             ledger = self.person.account_ledger if limit.per_account else self.person.ledger
-            keys = None
+            keys = self._spending(limit, what)
+            if _spent(ledger, limit, self.facts.now, keys) < limit.most:
+                continue
+            last = [each.at for each in ledger.recent if (not each.is_critical if keys is None else each.nudge in keys)]
+            words = f"{counted(limit.most, what)}{f' about {limit.tag}' if limit.tag else ''} {_rate(limit.period)}"
+            whose = " for the whole account" if limit.per_account else ""
+            whose += " is the limit for this one" if what == "time" else " is the limit"
+            return f"Held back: {words}{whose}, the last one was {_ago(last[-1], self.facts.now)}."
         return ""
+
+    def _spending(self, limit: Limit, what: str) -> set[str] | None:
+        if limit.tag:
+            return {key for key, tags in self.placements.tags.items() if limit.tag in tags}
+        return {self.candidate.key} if what == "time" else None
+
+    def goal_met(self) -> str:
+        if self.answer.completed_at:
+            return f"Completed on {_day_words(self.answer.completed_at, self.facts.now)}."
+        return f"Its goal is met: {self._goal_name(self.candidate.goal)}."
+
+    def not_scheduled(self) -> str:
+        starts, ends = self.candidate.starts_at, self.candidate.ends_at
+        return f"Starts at {_moment_words(starts)}." if self.facts.now < starts else f"Ended at {_moment_words(ends)}."
+
+    def not_targeted(self) -> str:
+        if self.person.has_left:
+            return "Has left the account."
+        if not self.candidate.is_offered:
+            return "This release cannot show its format."
+        if not _fits_episode(self.candidate, self.person):
+            return self._wrong_phase()
+        return "Not among the people it is for."
+
+    def _wrong_phase(self) -> str:
+        episode, phase = self.person.standing.episode, self.person.phase
+        if phase == "rest":
+            return "Resting: no upgrade prompts for a while after the last ones."
+        if episode is None or not phase:
+            return "Has not qualified yet, or not again."
+        if episode.goal != self.candidate.goal:
+            return f"Just now it is about another goal: {self._goal_name(episode.goal)}."
+        return (
+            "Too early for help: this is the time of prompts." if self.candidate.is_help else "Now it is time for help."
+        )
+
+    def _goal_name(self, key: str) -> str:
+        return next((name_of(goal) for goal in self.placements.rules.goals if goal.key == key), key)
+
+    def not_triggered(self) -> str:
+        trigger = self.candidate.nudge.trigger
+        if trigger is None or trigger.manual:
+            return "Shown only when the page asks for it."
+        if trigger.page:
+            return "This page is none of those it is for."
+        within = f"in the last {_span(trigger.seconds * SECOND).removeprefix('1 ')}"
+        if trigger.tier:
+            return f"Did not become {trigger.tier} {within}."
+        if trigger.milestone == "*":
+            return f"No milestone was reached {within}."
+        own = built_in_milestones(self.placements.rules.definition)
+        name = next((name_of(each) for each in own if each.key in (trigger.usage or trigger.milestone,)), "it")
+        return f"Not so at this moment: {name}." if trigger.usage else f"Not reached {within}: {name}."
+
+    def outranked(self) -> str:
+        winner, display = self.chosen.candidate, self.chosen.display
+        key = winner.key if winner else display.nudge if display else ""
+        first = self.placements.by_key.get(key)
+        name = f": {name_of(first.nudge)}" if first else ""
+        return f"Another one is on display{name}." if self.chosen.is_on_display else f"Another one came first{name}."
+
+    def held_out(self) -> str:
+        if self.chosen.held_out == "overall":
+            return "Held out: in the group that is shown no prompts, to measure what they do."
+        return "Held out: in the group that is not shown this one, to measure what it does."
+
+
+_SENTENCES: dict[Reason, Callable[[_Case], str]] = {
+    Reason.PAUSED: lambda case: "All prompts are paused." if case.placements.is_paused else "This one is paused.",
+    Reason.OPTED_OUT: _Case.opted_out,
+    Reason.HIDDEN: _Case.hidden,
+    Reason.DISMISSED: _Case.dismissed,
+    Reason.SNOOZED: _Case.snoozed,
+    Reason.CAPPED: _Case.capped,
+    Reason.THROTTLED: _Case.throttled,
+    Reason.GOAL_MET: _Case.goal_met,
+    Reason.NOT_SCHEDULED: _Case.not_scheduled,
+    Reason.NOT_TARGETED: _Case.not_targeted,
+    Reason.NOT_TRIGGERED: _Case.not_triggered,
+    Reason.OUTRANKED: _Case.outranked,
+    Reason.HELD_OUT: _Case.held_out,
+    Reason.UNCONFIRMED: lambda case: "Not shown: it could not be confirmed in time.",
+}

@@ -121,9 +121,10 @@ def _gone_before_help(ways: TierWays) -> Iterator[Finding]:
     help_day = ways.segment.help_after_days
     early = {mask: days for mask, days in ways.held().items() if days < help_day}
     if early and ways.subject == "member":
+        verb = "keeps" if len(early) == 1 else "keep"
         message = (
-            f"{capital(ways.who)} who does {ways.share(list(early))} to {ways.tier} once, and nothing more, is no "
-            f"longer {ways.tier} after {counted(min(early.values()), 'day')}, and help begins on day {help_day}. "
+            f"{capital(ways.share(list(early)))} to {ways.tier} for {ways.who}, done once and nothing more, {verb} the "
+            f"tier for only {counted(min(early.values()), 'day')}, and help begins on day {help_day}. "
             "The help is still shown, but the lists of who is ready leave them out by then."
         )
         fix = "Hold the tier longer, let points fade later, or begin help earlier."

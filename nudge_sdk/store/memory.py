@@ -12,7 +12,7 @@ from operator import attrgetter
 from nudge_sdk.errors import StoreBusyError, StoreError
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.times import SECOND
-from nudge_sdk.store.memory_transaction import MemoryTransaction, Tables, ordered
+from nudge_sdk.store.memory_transaction import MemoryTransaction, Tables, definition_state, ordered, outdated
 from nudge_sdk.store.protocol import (
     Alias,
     DefinitionRow,
@@ -24,6 +24,7 @@ from nudge_sdk.store.protocol import (
     SubjectRow,
     Transition,
 )
+from nudge_sdk.store.rows import identity, pack_record
 
 
 class MemoryStore:
@@ -81,13 +82,14 @@ class MemoryStore:
     def read_position(self, journal: str) -> int | None:
         return self._tables.positions.get(journal)
 
-    def read_definition(self) -> DefinitionRow | None:
-        live = [row for row in self.definitions() if row.live_at is not None]
-        return live[-1] if live else None
+    def read_definition_state(self) -> tuple[int, int]:
+        return definition_state(list(self._tables.definitions.values()))
 
-    def read_definition_number(self) -> int:
-        live = self.read_definition()
-        return live.number if live else 0
+    def count_outdated(self, signals: int) -> int:
+        return len(outdated(list(self._tables.subjects.values()), signals))
+
+    def read_known(self, records: Sequence[Record]) -> list[bool]:
+        return [identity(pack_record(record)) in self._tables.events for record in records]
 
     def definitions(self) -> list[DefinitionRow]:
         return sorted(self._tables.definitions.values(), key=attrgetter("number"))
@@ -121,7 +123,7 @@ class MemoryStore:
         return ordered(list(self._tables.events.values()))
 
     def quarantined(self) -> list[Quarantined]:
-        return sorted(self._tables.quarantined.values(), key=attrgetter("at", "journal", "offset"))
+        return list(self._tables.quarantined.values())
 
     def acquire_lease(self, name: str, holder: str, *, now: int, seconds: float) -> bool:
         with self._lock:

@@ -81,7 +81,7 @@ class Tables:
         self.exposures: dict[tuple[str, str, str, str], Exposure] = {}
         self.aliases: dict[Key, Alias] = {}
         self.definitions: dict[int, DefinitionRow] = {}
-        self.quarantined: dict[tuple[str, int], Quarantined] = {}
+        self.quarantined: dict[tuple[str, int, bytes], Quarantined] = {}
         self.positions: dict[str, int] = {}
         self.inbox: dict[int, tuple[int, bytes]] = {}
         self.leases: dict[str, tuple[str, int]] = {}
@@ -117,8 +117,12 @@ class MemoryTransaction:
     def _subject(self, key: Key) -> SubjectRow:
         return self._subjects.get(key) or SubjectRow(account_id=key[0], user_id=key[1])
 
-    def members_of(self, account_id: str) -> list[Key]:
-        return sorted(row.key for row in self._subjects.values() if row.account_id == account_id and row.user_id)
+    def existing(self, keys: Iterable[Key]) -> set[Key]:
+        return {key for key in keys if self._subjects.get(key) is not None}
+
+    def members_of(self, account_ids: Iterable[str]) -> list[Key]:
+        wanted = set(account_ids)
+        return sorted(row.key for row in self._subjects.values() if row.account_id in wanted and row.user_id)
 
     def insert_records(self, records: Sequence[Record]) -> list[bool]:
         rows = [pack_record(record) for record in records]
@@ -160,7 +164,7 @@ class MemoryTransaction:
 
     def add_quarantined(self, rows: Iterable[Quarantined]) -> None:
         for row in rows:
-            self._quarantined.add((row.journal, row.offset), row)
+            self._quarantined.add((row.journal, row.offset, row.line), row)
 
     def aliases(self, keys: Iterable[Key]) -> dict[Key, Alias]:
         found = {key: self._aliases.get(key) for key in keys}
@@ -192,37 +196,30 @@ class MemoryTransaction:
     def delete_position(self, journal: str) -> None:
         self._positions.delete(journal)
 
-    def due(self, now: int, *, signals: int, limit: int) -> list[Key]:
+    def due(self, now: int, *, definition: int, limit: int) -> list[Key]:
         now = min(now, FOREVER - 1)
         free = [row for row in self._subjects.values() if not row.import_id]
         due = [(0, row.next_change, row.key) for row in free if row.next_change <= now]
-        stale = [(1, row.signals, row.key) for row in free if row.next_change > now and row.signals < signals]
+        judged = [row for row in free if row.next_change > now and row.evaluated_at]
+        stale = [(1, row.definition, row.key) for row in judged if row.definition < definition]
         return [key for _, _, key in sorted(due + stale)[:limit]]
 
-    def live_definition(self) -> DefinitionRow | None:
-        return _newest(row for row in self._definitions.values() if row.live_at is not None)
+    def outdated(self, signals: int, *, limit: int) -> list[Key]:
+        behind = sorted(outdated(self._subjects.values(), signals), key=lambda row: row.signals)[:limit]
+        return sorted(row.key for row in behind)
 
-    def newest_definition(self) -> DefinitionRow | None:
-        return _newest(self._definitions.values())
+    def definition_state(self) -> tuple[int, int]:
+        return definition_state(self._definitions.values())
 
     def put_definition(self, row: DefinitionRow) -> None:
         stored = self._definitions.get(row.number) or row
         self._definitions.put(row.number, replace(stored, live_at=row.live_at))
 
-    def touch_all(self, next_change: int) -> None:
-        for row in self._subjects.values():
-            self._touch(row, row.import_id, next_change)
-
     def release_import(self, import_id: str, next_change: int) -> int:
         held = [row for row in self._subjects.values() if import_id and row.import_id == import_id]
         for row in held:
-            self._touch(row, "", next_change)
+            self._subjects.put(row.key, replace(row, import_id="", next_change=min(row.next_change, next_change)))
         return len(held)
-
-    def _touch(self, row: SubjectRow, import_id: str, next_change: int) -> None:
-        written = copy.copy(row)
-        written.import_id, written.next_change = import_id, min(row.next_change, next_change)
-        self._subjects.put(row.key, written)
 
     def take_inbox(self, limit: int) -> list[tuple[int, bytes]]:
         taken = sorted(self._inbox.values())[:limit]
@@ -231,8 +228,18 @@ class MemoryTransaction:
         return taken
 
 
-def _newest(rows: Iterable[DefinitionRow]) -> DefinitionRow | None:
-    return max(rows, key=lambda row: row.number, default=None)
+def outdated(rows: Iterable[SubjectRow], signals: int) -> list[SubjectRow]:
+    """Return the rows with a state that counts an older signal set."""
+    return [row for row in rows if row.state and row.signals < signals]
+
+
+def definition_state(rows: Iterable[DefinitionRow]) -> tuple[int, int]:
+    """Return (number of the newest definition, number of the newest live one); 0 for none."""
+    numbers = [(row.number, row.live_at is not None) for row in rows]
+    return (
+        max((number for number, _ in numbers), default=0),
+        max((number for number, is_live in numbers if is_live), default=0),
+    )
 
 
 def ordered(rows: Iterable[EventRow]) -> Iterator[Record]:

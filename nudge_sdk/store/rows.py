@@ -38,8 +38,8 @@ KINDS: tuple[Kind, ...] = (
 )
 _CODES = {kind: code for code, kind in enumerate(KINDS, 1)}
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
-identity: Callable[[EventRow], Identity] = itemgetter(3, 1, 2, 4)
-"""Return (at, account_id, user_id, id) of a row."""
+identity: Callable[[EventRow | EventKey], Identity] = itemgetter(3, 1, 2, 4)
+"""Return (at, account_id, user_id, id) of a row or of its key."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode

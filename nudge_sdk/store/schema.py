@@ -54,11 +54,12 @@ class Base(DeclarativeBase):
 class _Subject:
     """What a member's row and an account's row have in common; see ``store.protocol.SubjectRow``.
 
-    Large values stand last, so that reading a small one never follows SQLite's overflow pages.
+    ``signals`` is NULL while there is no state and ``definition`` while nothing was judged, so that an index finds
+    what is behind without passing those. Large values stand last: reading a small one never follows overflow pages.
     """
 
-    signals: Mapped[Number]
-    definition: Mapped[Number]
+    signals: Mapped[Number | None]
+    definition: Mapped[Number | None]
     segment: Mapped[Plain]
     tier: Mapped[Plain]
     score: Mapped[Instant]
@@ -83,7 +84,8 @@ class _Subject:
         return (
             _partial(f"ix_{table}_due", "next_change", where=_DUE),
             _partial(f"ix_{table}_tier", "tier", "segment", where="tier <> 'none'"),
-            _partial(f"ix_{table}_signals", "signals", where="import_id = ''"),
+            _partial(f"ix_{table}_definition", "definition", where="import_id = ''"),
+            Index(f"ix_{table}_signals", "signals"),
             _partial(f"ix_{table}_import", "import_id", where="import_id <> ''"),
         )
 
@@ -222,21 +224,23 @@ class Definition(Base):
 
     __tablename__ = "nudge_definitions"
     number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    document: Mapped[Blob]
     fingerprint: Mapped[Plain]
     published_at: Mapped[Instant]
     published_by: Mapped[Plain]
     note: Mapped[Plain]
     signals: Mapped[Number]
     live_at: Mapped[Instant | None]
+    document: Mapped[Blob]
 
 
 class Quarantine(Base):
     """A line that could not be taken in."""
 
     __tablename__ = "nudge_quarantine"
-    journal: Mapped[KeyText]
-    position: Mapped[KeyInstant]
+    __table_args__ = (Index(None, "journal", "position"), _NUMBERED)
+    id: Mapped[RisingId]
+    journal: Mapped[Plain]
+    position: Mapped[Instant]
     line: Mapped[Blob]
     reason: Mapped[Plain]
     at: Mapped[Instant]

@@ -24,9 +24,16 @@ from nudge_sdk.store.protocol import (
     SubjectRow,
     Transition,
 )
-from nudge_sdk.store.rows import in_order
+from nudge_sdk.store.rows import identity, in_order, pack_record
 from nudge_sdk.store.sqlite_connections import Connections, connect, prepare_for_writing, translated
-from nudge_sdk.store.sqlite_transaction import SqliteTransaction, by_table, flat, subject_from
+from nudge_sdk.store.sqlite_transaction import (
+    SqliteTransaction,
+    among,
+    by_table,
+    flat,
+    stored_on_other_days,
+    subject_from,
+)
 
 LEASE_WAIT = 1.0
 """Seconds that taking or giving back a lease waits for other writers."""
@@ -80,13 +87,19 @@ class SqliteStore:
         rows = self._read(sql.POSITION, (journal,))
         return rows[0][0] if rows else None
 
-    def read_definition(self) -> DefinitionRow | None:
-        rows = self._read(sql.LIVE_DEFINITION)
-        return DefinitionRow(*rows[0]) if rows else None
+    def read_definition_state(self) -> tuple[int, int]:
+        newest, live = self._read(sql.DEFINITION_STATE)[0]
+        return (newest, live)
 
-    def read_definition_number(self) -> int:
-        rows = self._read(sql.LIVE_NUMBER)
-        return rows[0][0] if rows else 0
+    def count_outdated(self, signals: int) -> int:
+        count: int = self._read(sql.COUNT_OUTDATED, (signals,))[0][0]
+        return count
+
+    def read_known(self, records: Sequence[Record]) -> list[bool]:
+        rows = [pack_record(record) for record in records]
+        known = stored_on_other_days(self._read, rows)
+        known |= set(map(identity, among(self._read, sql.stored_events, [row[:5] for row in rows])))
+        return [identity(row) in known for row in rows]
 
     def definitions(self) -> list[DefinitionRow]:
         return [DefinitionRow(*row) for row in self._read(sql.DEFINITIONS)]

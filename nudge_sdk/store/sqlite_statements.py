@@ -27,7 +27,7 @@ TABLES = ("nudge_members", "nudge_accounts")
 _SUBJECT = SubjectRow.__struct_fields__
 _LEDGER = ("ledger", "ledger_version")
 # An index costs as much as the row; an update that leaves these columns out leaves the indexes alone.
-INDEXED = ("signals", "segment", "tier", "next_change", "import_id")
+INDEXED = ("signals", "definition", "segment", "tier", "next_change", "import_id")
 PLAIN = tuple(name for name in _SUBJECT[2:] if name not in (*_LEDGER, *INDEXED))
 
 
@@ -106,6 +106,15 @@ def read_subjects(table: str, count: int) -> str:
 
 
 @cache
+def existing(table: str, count: int) -> str:
+    """Return the query that gives back those of ``count`` keys that have a row."""
+    return (
+        f"{_keys(count, 'account_id, user_id')} SELECT k.account_id, k.user_id "
+        f"FROM k CROSS JOIN {table} s ON {_JOIN[table]}"
+    )
+
+
+@cache
 def read_versions(table: str, count: int) -> str:
     """Return the query of the ledger versions of ``count`` keys."""
     return (
@@ -173,15 +182,15 @@ def stored_clamped(count: int) -> str:
 
 
 _DUE = f"next_change <= ?1 AND next_change < {FOREVER} AND import_id = ''"
-_STALE = "signals < ?2 AND import_id = '' AND next_change > ?1"
+_STALE = "definition < ?2 AND import_id = '' AND evaluated_at <> 0 AND next_change > ?1"
 
 
 def _due(user_id: str, table: str) -> str:
     return (
         f"SELECT * FROM (SELECT 0 AS turn, next_change AS since, account_id, {user_id} AS user_id FROM {table} "
         f"WHERE {_DUE} ORDER BY next_change LIMIT ?3) UNION ALL "
-        f"SELECT * FROM (SELECT 1, signals, account_id, {user_id} FROM {table} "
-        f"WHERE {_STALE} ORDER BY signals LIMIT ?3)"
+        f"SELECT * FROM (SELECT 1, definition, account_id, {user_id} FROM {table} "
+        f"WHERE {_STALE} ORDER BY definition LIMIT ?3)"
     )
 
 
@@ -190,13 +199,32 @@ DUE = (
     f"SELECT account_id, user_id FROM ({_DUE_MEMBERS} UNION ALL {_DUE_ACCOUNTS}) "
     "ORDER BY turn, since, account_id, user_id LIMIT ?3"
 )
-TOUCH_ALL = [f"UPDATE {table} SET next_change = ?1 WHERE next_change > ?1" for table in TABLES]
+_OUTDATED = "signals < ?1 AND length(state) > 0"
+OUTDATED = (
+    "SELECT * FROM (SELECT account_id, user_id FROM nudge_members "
+    f"WHERE {_OUTDATED} ORDER BY signals LIMIT ?2) UNION ALL "
+    "SELECT * FROM (SELECT account_id, '' FROM nudge_accounts "
+    f"WHERE {_OUTDATED} ORDER BY signals LIMIT ?2) ORDER BY 1, 2 LIMIT ?2"
+)
+COUNT_OUTDATED = " + ".join(f"(SELECT count(*) FROM {table} WHERE {_OUTDATED})" for table in TABLES).join(
+    ("SELECT ", "")
+)
 RELEASE_IMPORT = [
     f"UPDATE {table} SET import_id = '', next_change = min(next_change, ?2) WHERE import_id <> '' AND import_id = ?1"
     for table in TABLES
 ]
-MEMBERS_OF = "SELECT account_id, user_id FROM nudge_members WHERE account_id = ? ORDER BY user_id"
-DELETE_MEMBER = "DELETE FROM nudge_members WHERE account_id = ? AND user_id = ?"
+DELETE_SUBJECT = {table: f"DELETE FROM {table} {_by_key(table)}" for table in TABLES}
+
+
+@cache
+def members_of(count: int) -> str:
+    """Return the query of the keys of the members of ``count`` accounts."""
+    return (
+        f"{_keys(count, 'account_id')} SELECT s.account_id, s.user_id FROM k CROSS JOIN nudge_members s "
+        "ON s.account_id = k.account_id"
+    )
+
+
 PAGE_MEMBERS = _subject(
     "nudge_members", "WHERE (s.account_id, s.user_id) > (?1, ?2) ORDER BY s.account_id, s.user_id LIMIT ?3"
 )
@@ -225,7 +253,10 @@ PUT_EPISODE = _insert(
     "(account_id, user_id, started_at) DO UPDATE SET ended_at = excluded.ended_at, end_reason = excluded.end_reason",
 )
 ADD_EXPOSURE = _insert("nudge_exposures", Exposure)
-ADD_QUARANTINED = _insert("nudge_quarantine", Quarantined)
+ADD_QUARANTINED = (
+    f"INSERT INTO nudge_quarantine ({_names(Quarantined)}) SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS "
+    "(SELECT 1 FROM nudge_quarantine WHERE journal = ?1 AND position = ?2 AND line = ?3)"
+)
 PUT_ALIAS = _insert(
     "nudge_aliases",
     Alias,
@@ -239,15 +270,15 @@ TRANSITIONS = _select("nudge_transitions", Transition, f"{_OF} at, observed_at, 
 EPISODES = _select("nudge_episodes", EpisodeRow, f"{_OF} started_at")
 EXPOSURES = _select("nudge_exposures", Exposure, f"{_OF} at, id, kind")
 REACHED = _select("nudge_reached", Reached, f"{_OF} at, milestone")
-QUARANTINED = _select("nudge_quarantine", Quarantined, "ORDER BY at, journal, position")
+QUARANTINED = _select("nudge_quarantine", Quarantined, "ORDER BY id")
 ALIAS = _select("nudge_aliases", Alias, "WHERE account_id = ? AND user_id = ?")
 ALIAS_SOURCES = _select(
     "nudge_aliases", Alias, "WHERE to_account_id = ? AND to_user_id = ? ORDER BY account_id, user_id"
 )
-_LIVE = "WHERE live_at IS NOT NULL ORDER BY number DESC LIMIT 1"
-LIVE_DEFINITION = _select("nudge_definitions", DefinitionRow, _LIVE)
-LIVE_NUMBER = f"SELECT number FROM nudge_definitions {_LIVE}"
-NEWEST_DEFINITION = _select("nudge_definitions", DefinitionRow, "ORDER BY number DESC LIMIT 1")
+DEFINITION_STATE = (
+    "SELECT coalesce((SELECT number FROM nudge_definitions ORDER BY number DESC LIMIT 1), 0), coalesce("
+    "(SELECT number FROM nudge_definitions WHERE live_at IS NOT NULL ORDER BY number DESC LIMIT 1), 0)"
+)
 DEFINITIONS = _select("nudge_definitions", DefinitionRow, "ORDER BY number")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from msgspec.structs import astuple
@@ -25,7 +25,8 @@ from nudge_sdk.store.protocol import (
 from nudge_sdk.store.rows import EventKey, EventRow, Identity, identity, in_order, pack_record
 
 MEMBERS, ACCOUNTS = sql.TABLES
-_Indexed = tuple[int, str, str, int, str]
+_Indexed = tuple[int | None, int | None, str, str, int, str]
+_Run = Callable[[str, Sequence[Any]], Iterable[Any]]
 
 
 def subject_from(row: tuple[Any, ...]) -> SubjectRow:
@@ -35,8 +36,8 @@ def subject_from(row: tuple[Any, ...]) -> SubjectRow:
         user_id=row[1],
         state=row[2],
         standing=row[3],
-        signals=row[4],
-        definition=row[5],
+        signals=row[4] or 0,
+        definition=row[5] or 0,
         segment=row[6],
         tier=row[7],
         score=row[8],
@@ -66,6 +67,20 @@ def flat(rows: Iterable[Sequence[Any]]) -> list[Any]:
     return [value for row in rows for value in row]
 
 
+def among(run: _Run, query: Callable[[int], str], keys: Sequence[tuple[Any, ...]]) -> set[Any]:
+    """Return all rows that a query of so many keys finds for these."""
+    return {row for piece in sql.chunks(keys) for row in run(query(len(piece)), flat(piece))}
+
+
+def stored_on_other_days(run: _Run, rows: Sequence[EventRow]) -> set[Identity]:
+    """Return identities that are stored on another day than their row's: a time ahead of the clock moves with it."""
+    known: set[Identity] = set()
+    if list(run(sql.HAS_CLAMPED, ())):
+        known |= among(run, sql.stored_clamped, list(map(identity, rows)))
+    on_sent_days = [(row[3] // DAY, *row[1:5]) for row in rows if row[0] != row[3] // DAY]
+    return known | {identity(key) for key in among(run, sql.stored_events, on_sent_days)}
+
+
 class SqliteTransaction:
     """What is done between BEGIN and COMMIT; see ``store.protocol.Transaction``."""
 
@@ -86,31 +101,33 @@ class SqliteTransaction:
         self._loaded.update((key, _indexed(row)) for key, row in found.items())
         return found
 
-    def members_of(self, account_id: str) -> list[Key]:
-        return self._execute(sql.MEMBERS_OF, (account_id,)).fetchall()
+    def existing(self, keys: Iterable[Key]) -> set[Key]:
+        return {
+            key
+            for table, wanted in by_table(keys)
+            for piece in sql.chunks(wanted)
+            for key in self._execute(sql.existing(table, len(piece)), flat(piece))
+        }
+
+    def members_of(self, account_ids: Iterable[str]) -> list[Key]:
+        wanted = [(account_id,) for account_id in sorted(set(account_ids))]
+        return sorted(among(self._rows, sql.members_of, wanted))
+
+    def _rows(self, query: str, parameters: Sequence[Any]) -> Iterable[Any]:
+        return self._execute(query, parameters)
 
     def insert_records(self, records: Sequence[Record]) -> list[bool]:
         rows = [pack_record(record) for record in records]
         # Written backwards, so that the first of equal ones stays.
         first = dict(zip(map(identity, reversed(rows)), range(len(rows) - 1, -1, -1), strict=True))
         fresh = dict(enumerate(rows)) if len(first) == len(rows) else {at: rows[at] for at in sorted(first.values())}
-        displaced = [row for row in rows if row[0] != row[3] // DAY]
-        self._drop_clamped(fresh, displaced)
+        elsewhere = stored_on_other_days(self._rows, list(fresh.values()))
+        if elsewhere:
+            _remove(fresh, [index for index, row in fresh.items() if identity(row) in elsewhere])
         self._insert_events(fresh)
-        if displaced:
-            stored = [identity(row) for row in fresh.values() if row[0] != row[3] // DAY]
-            self._connection.executemany(sql.INSERT_CLAMPED, stored)
+        displaced = [identity(row) for row in fresh.values() if row[0] != row[3] // DAY]
+        self._connection.executemany(sql.INSERT_CLAMPED, displaced)
         return [True] * len(rows) if len(fresh) == len(rows) else [index in fresh for index in range(len(rows))]
-
-    def _drop_clamped(self, fresh: dict[int, EventRow], displaced: list[EventRow]) -> None:
-        """Drop rows whose identity is stored on another day than the row's."""
-        known: set[Identity] = set()
-        if self._execute(sql.HAS_CLAMPED).fetchone():
-            known |= self._among(sql.stored_clamped, list(map(identity, fresh.values())))
-        on_sent_days = [(row[3] // DAY, *row[1:5]) for row in displaced]
-        known |= {(key[3], key[1], key[2], key[4]) for key in self._among(sql.stored_events, on_sent_days)}
-        if known:
-            _remove(fresh, [index for index, row in fresh.items() if identity(row) in known])
 
     def _insert_events(self, fresh: dict[int, EventRow]) -> None:
         """Insert all; only when one of them is stored already, look up which."""
@@ -119,13 +136,10 @@ class SqliteTransaction:
             self._connection.executemany(sql.INSERT_EVENT, fresh.values())
         except sqlite3.IntegrityError:
             self._execute("ROLLBACK TO events")
-            stored: set[EventKey] = self._among(sql.stored_events, [row[:5] for row in fresh.values()])
+            stored: set[EventKey] = among(self._rows, sql.stored_events, [row[:5] for row in fresh.values()])
             _remove(fresh, [index for index, row in fresh.items() if row[:5] in stored])
             self._connection.executemany(sql.INSERT_EVENT, fresh.values())
         self._execute("RELEASE events")
-
-    def _among(self, query: Any, keys: Sequence[tuple[Any, ...]]) -> set[Any]:
-        return {row for piece in sql.chunks(keys) for row in self._execute(query(len(piece)), flat(piece))}
 
     def put_subjects(self, rows: Iterable[SubjectRow]) -> None:
         whole: dict[str, list[Any]] = {MEMBERS: [], ACCOUNTS: []}
@@ -166,7 +180,7 @@ class SqliteTransaction:
         self._connection.executemany(sql.ADD_QUARANTINED, map(astuple, rows))
 
     def aliases(self, keys: Iterable[Key]) -> dict[Key, Alias]:
-        rows = self._among(sql.read_aliases, sorted(set(keys)))
+        rows = among(self._rows, sql.read_aliases, sorted(set(keys)))
         return {(row[0], row[1]): Alias(*row) for row in rows}
 
     def alias_sources(self, key: Key) -> list[Alias]:
@@ -176,7 +190,8 @@ class SqliteTransaction:
         self._execute(sql.PUT_ALIAS, astuple(alias))
 
     def delete_subject(self, key: Key) -> None:
-        self._execute(sql.DELETE_MEMBER, key)
+        table = MEMBERS if key[1] else ACCOUNTS
+        self._execute(sql.DELETE_SUBJECT[table], key if key[1] else key[:1])
         self._loaded.pop(key, None)
 
     def records_of(self, keys: Sequence[Key], *, first_day: int, last_day: int) -> Iterator[Record]:
@@ -198,26 +213,18 @@ class SqliteTransaction:
     def delete_position(self, journal: str) -> None:
         self._execute(sql.DELETE_POSITION, (journal,))
 
-    def due(self, now: int, *, signals: int, limit: int) -> list[Key]:
-        return self._execute(sql.DUE, (min(now, FOREVER - 1), signals, limit)).fetchall()
+    def due(self, now: int, *, definition: int, limit: int) -> list[Key]:
+        return self._execute(sql.DUE, (min(now, FOREVER - 1), definition, limit)).fetchall()
 
-    def live_definition(self) -> DefinitionRow | None:
-        return self._definition(sql.LIVE_DEFINITION)
+    def outdated(self, signals: int, *, limit: int) -> list[Key]:
+        return self._execute(sql.OUTDATED, (signals, limit)).fetchall()
 
-    def newest_definition(self) -> DefinitionRow | None:
-        return self._definition(sql.NEWEST_DEFINITION)
-
-    def _definition(self, query: str) -> DefinitionRow | None:
-        row = self._execute(query).fetchone()
-        return DefinitionRow(*row) if row else None
+    def definition_state(self) -> tuple[int, int]:
+        newest, live = self._execute(sql.DEFINITION_STATE).fetchone()
+        return (newest, live)
 
     def put_definition(self, row: DefinitionRow) -> None:
         self._execute(sql.PUT_DEFINITION, astuple(row))
-
-    def touch_all(self, next_change: int) -> None:
-        self._loaded.clear()
-        for statement in sql.TOUCH_ALL:
-            self._execute(statement, (next_change,))
 
     def release_import(self, import_id: str, next_change: int) -> int:
         self._loaded.clear()
@@ -236,21 +243,29 @@ def _remove(fresh: dict[int, EventRow], indexes: list[int]) -> None:
 
 
 def _indexed(row: SubjectRow) -> _Indexed:
-    return (row.signals, row.segment, row.tier, row.next_change, row.import_id)
+    return (_signals(row), _definition(row), row.segment, row.tier, row.next_change, row.import_id)
+
+
+def _signals(row: SubjectRow) -> int | None:
+    return row.signals or (0 if row.state else None)
+
+
+def _definition(row: SubjectRow) -> int | None:
+    return row.definition or (0 if row.evaluated_at else None)
 
 
 def _values(row: SubjectRow, ledger: tuple[bytes, int] | None = None) -> tuple[Any, ...]:
-    values = astuple(row)
+    account_id, user_id, state, standing, _, _, *rest = astuple(row)
     if ledger is not None:
-        values = (*values[:-2], *ledger)
-    return values if row.user_id else (values[0], *values[2:])
+        rest[-2:] = ledger
+    key = (account_id, user_id) if user_id else (account_id,)
+    return (*key, state, standing, _signals(row), _definition(row), *rest)
 
 
 def _plain_values(row: SubjectRow) -> tuple[Any, ...]:
     values = (
         row.state,
         row.standing,
-        row.definition,
         row.score,
         row.fit,
         row.active_users,

@@ -247,6 +247,7 @@ def test_signing_up_logging_in_or_traits_alone_block() -> None:
     assert finding.message == "A member of SMB can become warm by signing up, logging in or who they are alone."
     assert finding.severity == "block"
     assert finding.evidence == ("Signed up (6) + Is admin or PM (2) = 8", "Signed up (6) + Company of 100 (2) = 8")
+    assert found(members([*FRAMEWORK, signup], 8), "VANITY") == []
 
 
 def test_a_threshold_of_0_lets_everybody_in() -> None:
@@ -325,3 +326,36 @@ def test_a_smaller_capacity_than_a_milestone_needs_blocks() -> None:
     [finding] = [each for each in lint(definition, capacity=CAPACITY._replace(days=90)) if each.severity == "block"]
     assert finding.code == "WINDOW_OVER_CAPACITY"
     assert finding.message == ("long can never be counted rightly: it looks back 300 days, and the latest 90 are kept.")
+
+
+@pytest.mark.parametrize(
+    ("milestone_parts", "capacity"),
+    [
+        ({"signal": {"event": "x", "measure": "values", "property": "p"}, "at_least": 20}, {"values": 10}),
+        ({"signal": {"event": "x", "measure": "days"}, "at_least": 20, "window": {"ever": True}}, {"days": 10}),
+        ({"signal": {"event": "x"}, "at_least": 20, "window": {"since_signup_days": 7}}, {"occurrences": 10}),
+    ],
+)
+def test_more_than_is_kept_blocks(milestone_parts: dict[str, Any], capacity: dict[str, int]) -> None:
+    definition = members([milestone("much", category="high", **milestone_parts)], 5)
+    findings = lint(definition, capacity=CAPACITY._replace(**capacity))
+    assert [finding.code for finding in findings if finding.severity == "block"] == ["WINDOW_OVER_CAPACITY"]
+    assert not is_blocking(lint(definition))
+
+
+def test_more_active_users_than_are_kept_or_counts_in_an_audience_block() -> None:
+    nudge = {
+        "key": "note",
+        "placement": "top",
+        "audience": {"all": [{"count": {"event": "x"}, "window": {"days": 60}, "at_least": 2}]},
+        "content": {"title": "Hello", "cta": {"label": "Go", "url": "/"}},
+    }
+    segment = {"key": "all", "account": {"hot": {"score": 5, "gates": [{"active_users": 50}]}}}
+    definition = parse_definition(
+        {"milestones": [{**FRAMEWORK[0], "subject": "account"}], "segments": [segment], "nudges": [nudge]}
+    )
+    findings = lint(definition, capacity=CAPACITY._replace(members=20, days=30))
+    assert [finding.where for finding in findings if finding.code == "WINDOW_OVER_CAPACITY"] == [
+        "nudges[note].audience",
+        "segments[all].account.hot.gates[0].active_users",
+    ]

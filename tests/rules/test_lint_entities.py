@@ -151,11 +151,41 @@ def test_hot_that_asks_for_no_more_than_warm_leaves_nobody_warm() -> None:
     assert found(definition, "WARM_SKIPPED") == []
 
 
+@pytest.mark.parametrize(
+    ("warm", "hot", "is_skipped"),
+    [
+        ({"active_users": 3, "days": 7}, {"active_users": 3, "days": 7}, True),
+        ({"active_users": 5, "days": 7}, {"active_users": 3, "days": 14}, True),
+        ({"active_users": 3, "days": 7}, {"active_users": 5, "days": 7}, False),
+        ({"active_users": 3, "days": 7}, {"active_users": 3, "days": 1}, False),
+        ({"fit": 1}, {"active_users": 3}, False),
+        ({"fit": 2}, {"fit": 1}, True),
+    ],
+)
+def test_hot_is_no_harder_where_its_side_conditions_are_met_with_those_of_warm(
+    warm: dict[str, Any], hot: dict[str, Any], is_skipped: bool
+) -> None:
+    milestones = [
+        {**DEED, "subject": "account"},
+        {"key": "big", "subject": "account", "axis": "fit", "when": {"account_trait": "size", "at_least": 100}},
+    ]
+    tiers = {"warm": {"score": 5, "gates": [warm]}, "hot": {"score": 5, "gates": [hot]}}
+    definition = document(milestones=milestones, segments=[{"key": "all", "account": tiers}], nudges=[])
+    assert bool(found(definition, "WARM_SKIPPED")) is is_skipped
+
+
+def test_a_requirement_that_takes_away_too_many_points_is_unreachable() -> None:
+    refund = {"key": "refund", "points": -3, "signal": {"event": "refunded"}}
+    gated = {**SEGMENT, "member": {"warm": {"score": 5, "gates": [{"milestones": ["refund"]}]}}}
+    finding = only(document(milestones=[DEED, refund], segments=[gated]), "UNREACHABLE")
+    assert "take away so many points" in finding.message
+
+
 def test_a_tier_lost_before_help_begins_is_noted() -> None:
     short = [{**DEED, "window": {"days": 2}}]
     finding = only(document(milestones=short), "GONE_BEFORE_HELP")
     assert finding.severity == "note"
-    assert "is no longer warm after 5 days, and help begins on day 7" in finding.message
+    assert "keeps the tier for only 5 days, and help begins on day 7" in finding.message
     assert found(document(milestones=[{**DEED, "window": {"days": 4}}]), "GONE_BEFORE_HELP") == []
 
 

@@ -65,7 +65,7 @@ def definitions(draw: st.DrawFn) -> Definition:
             category=draw(st.sampled_from(["high", "medium", "context", "hygiene"])),
             points=draw(st.sampled_from([None, None, None, 0, 0.5, 4, -1, -3])),
             axis=draw(st.sampled_from(["score", "score", "score", "fit"])),
-            group=draw(st.sampled_from(["", "", "one", "two"])),
+            group=draw(st.sampled_from(["", "one", "two"])),
             signal=Signal(event=f"e{number}"),
         )
         for number in range(count)
@@ -93,6 +93,28 @@ def test_the_solver_finds_what_brute_force_finds(definition: Definition) -> None
     assert len(set(map(frozenset, found))) == len(found)
     assert set(map(frozenset, found)) == by_brute_force(definition, entry)
     assert [len(each) for each in found] == sorted(len(each) for each in found)
+
+
+def test_a_milestone_that_adds_nothing_under_a_cap_is_in_no_smallest_set() -> None:
+    milestones = tuple(
+        Milestone(key=key, points=points, group=group, signal=Signal(event=key))
+        for key, points, group in [("first", 5, "one"), ("second", 4, "one"), ("third", 2, "")]
+    )
+    definition = Definition(
+        milestones=milestones,
+        groups=(Group(key="one", cap=3),),
+        segments=(Segment(key="all", member=Thresholds(warm=Entry(score=5))),),
+    )
+    assert smallest_sets(definition, "all", "member", "warm") == [("first", "third"), ("second", "third")]
+
+
+def test_points_that_a_required_milestone_takes_away_are_made_up_for() -> None:
+    milestones = tuple(
+        Milestone(key=key, points=points, signal=Signal(event=key)) for key, points in [("a", 5), ("b", 1), ("c", -1)]
+    )
+    entry = Entry(score=5, gates=(Gate(milestones=("c",)),))
+    definition = Definition(milestones=milestones, segments=(Segment(key="all", member=Thresholds(warm=entry)),))
+    assert smallest_sets(definition, "all", "member", "warm") == [("a", "b", "c")]
 
 
 @settings(max_examples=100, deadline=None)
@@ -130,6 +152,7 @@ def tier_after(definition: Definition, days: int) -> str:
     state.first = 100 * DAY
     for number, each in enumerate(definition.milestones):
         assert each.signal is not None
+        assert isinstance(each.signal.event, str)
         spread = int(each.at_least) if each.signal.measure == "days" else 1
         for day in range(spread):
             at = (100 - spread + 1 + day) * DAY + number

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PRELUDE = """
 import os, sys, threading, time
 from nudge_sdk.store.sqlite import SqliteStore
-from tests.store.contract import NOON, MEMBER, WAIT, insert, put, record, subject
+from tests.store.examples import NOON, MEMBER, WAIT, insert, put, record, subject
 store = SqliteStore(sys.argv[1])
 """
 

@@ -7,7 +7,8 @@ import pytest
 from nudge_sdk.errors import SetupError
 from nudge_sdk.store import Store, open_store
 from nudge_sdk.store.memory import MemoryStore
-from tests.store.contract import StoreContract, insert, record
+from tests.store.contract import StoreContract
+from tests.store.examples import insert, record
 
 
 class TestMemoryStore(StoreContract):

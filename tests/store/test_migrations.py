@@ -23,7 +23,7 @@ from nudge_sdk.store.migrations import HEAD_REVISION
 from nudge_sdk.store.migrations.runner import configuration
 from nudge_sdk.store.schema import VERSION_TABLE, Base, include_name
 from nudge_sdk.store.sqlite import SqliteStore
-from tests.store.contract import insert, record
+from tests.store.examples import insert, record
 from tests.store.processes import finish, start, wait_for
 
 
@@ -53,7 +53,7 @@ def _tables(path: Path) -> set[str]:
 
 def _differences(engine: Engine, metadata: MetaData, **options: Any) -> list[Any]:
     with engine.connect() as connection:
-        return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
 
 
 def test_migrating_makes_the_schema_current(store: SqliteStore) -> None:

@@ -23,7 +23,8 @@ from nudge_sdk.store import Store, open_store
 from nudge_sdk.store import sqlite_statements as sql
 from nudge_sdk.store.rows import pack_id, unpack_id
 from nudge_sdk.store.sqlite import SqliteStore
-from tests.store.contract import MEMBER, NOON, UUID, StoreContract, insert, put, record, records_of, subject
+from tests.store.contract import StoreContract
+from tests.store.examples import MEMBER, NOON, UUID, insert, put, record, records_of, subject
 from tests.store.processes import finish, start, wait_for
 
 
@@ -123,7 +124,11 @@ def test_the_records_of_a_person_are_one_seek_a_day(store: SqliteStore) -> None:
     ("query", "parameters"),
     [
         (sql.DUE, (1, 2, 3)),
+        (sql.OUTDATED, (1, 2)),
+        (sql.COUNT_OUTDATED, (1,)),
         (sql.RELEASE_IMPORT[0], ("i", 1)),
+        (sql.members_of(2), ("a", "b")),
+        (sql.existing("nudge_members", 2), ("a", "u") * 2),
         (sql.READ_FEW[2], ("a", "u", "a")),
         (sql.read_subjects("nudge_members", 4), ("a", "u") * 4),
         (sql.stored_events(2), (1, "a", "u", 1, b"m") * 2),
@@ -202,7 +207,8 @@ def test_a_column_added_by_a_later_release_does_not_stop_this_one(store: SqliteS
     contract.test_an_exposure_is_new_once(store)
     contract.test_positions_are_kept_and_dropped(store)
     contract.test_every_column_comes_back(store, MEMBER)
-    contract.test_the_newest_live_definition_is_the_one_in_force(store)
+    contract.test_the_newest_definition_and_the_newest_live_one_are_told_apart(store)
+    contract.test_every_bad_line_is_quarantined_once(store)
     contract.test_a_lease_is_given_back_by_its_holder_only(store)
     assert insert(store, record()) == [True]
 

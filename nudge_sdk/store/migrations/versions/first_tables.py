@@ -34,8 +34,8 @@ def _subjects() -> None:
         "nudge_members",
         sa.Column("account_id", KEY_TEXT, nullable=False),
         sa.Column("user_id", KEY_TEXT, nullable=False),
-        sa.Column("signals", sa.Integer(), nullable=False),
-        sa.Column("definition", sa.Integer(), nullable=False),
+        sa.Column("signals", sa.Integer(), nullable=True),
+        sa.Column("definition", sa.Integer(), nullable=True),
         sa.Column("segment", sa.Text(), nullable=False),
         sa.Column("tier", sa.Text(), nullable=False),
         sa.Column("score", sa.BigInteger(), nullable=False),
@@ -61,13 +61,14 @@ def _subjects() -> None:
         **_where("next_change < 4611686018427387904 AND import_id = ''"),
     )
     op.create_index("ix_nudge_members_import", "nudge_members", ["import_id"], **_where("import_id <> ''"))
-    op.create_index("ix_nudge_members_signals", "nudge_members", ["signals"], **_where("import_id = ''"))
+    op.create_index("ix_nudge_members_definition", "nudge_members", ["definition"], **_where("import_id = ''"))
+    op.create_index("ix_nudge_members_signals", "nudge_members", ["signals"])
     op.create_index("ix_nudge_members_tier", "nudge_members", ["tier", "segment"], **_where("tier <> 'none'"))
     op.create_table(
         "nudge_accounts",
         sa.Column("account_id", KEY_TEXT, nullable=False),
-        sa.Column("signals", sa.Integer(), nullable=False),
-        sa.Column("definition", sa.Integer(), nullable=False),
+        sa.Column("signals", sa.Integer(), nullable=True),
+        sa.Column("definition", sa.Integer(), nullable=True),
         sa.Column("segment", sa.Text(), nullable=False),
         sa.Column("tier", sa.Text(), nullable=False),
         sa.Column("score", sa.BigInteger(), nullable=False),
@@ -93,7 +94,8 @@ def _subjects() -> None:
         **_where("next_change < 4611686018427387904 AND import_id = ''"),
     )
     op.create_index("ix_nudge_accounts_import", "nudge_accounts", ["import_id"], **_where("import_id <> ''"))
-    op.create_index("ix_nudge_accounts_signals", "nudge_accounts", ["signals"], **_where("import_id = ''"))
+    op.create_index("ix_nudge_accounts_definition", "nudge_accounts", ["definition"], **_where("import_id = ''"))
+    op.create_index("ix_nudge_accounts_signals", "nudge_accounts", ["signals"])
     op.create_index("ix_nudge_accounts_tier", "nudge_accounts", ["tier", "segment"], **_where("tier <> 'none'"))
     op.create_table(
         "nudge_aliases",
@@ -207,13 +209,16 @@ def _runtime() -> None:
     )
     op.create_table(
         "nudge_quarantine",
-        sa.Column("journal", KEY_TEXT, nullable=False),
-        sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", COUNTER, autoincrement=True, nullable=False),
+        sa.Column("journal", sa.Text(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("line", sa.LargeBinary(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("journal", "position", name="pk_nudge_quarantine"),
+        sa.PrimaryKeyConstraint("id", name="pk_nudge_quarantine"),
+        sqlite_autoincrement=True,
     )
+    op.create_index("ix_nudge_quarantine_journal_position", "nudge_quarantine", ["journal", "position"])
     op.create_table(
         "nudge_leases",
         sa.Column("name", KEY_TEXT, nullable=False),
@@ -235,13 +240,13 @@ def _publishing() -> None:
     op.create_table(
         "nudge_definitions",
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("document", sa.LargeBinary(), nullable=False),
         sa.Column("fingerprint", sa.Text(), nullable=False),
         sa.Column("published_at", sa.BigInteger(), nullable=False),
         sa.Column("published_by", sa.Text(), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
         sa.Column("signals", sa.Integer(), nullable=False),
         sa.Column("live_at", sa.BigInteger(), nullable=True),
+        sa.Column("document", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("number", name="pk_nudge_definitions"),
     )
     op.create_table(

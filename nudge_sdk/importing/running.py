@@ -1,0 +1,156 @@
+"""An import from the first row to the moment at which those who qualify start their episode."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import msgspec
+
+from nudge_sdk.errors import RecordError, StoreBusyError, StoreError
+from nudge_sdk.importing.rejects import Rejects
+from nudge_sdk.importing.rows import Refused, Row
+from nudge_sdk.importing.sources import STDIN
+from nudge_sdk.rules.records import Record
+from nudge_sdk.runtime.intake import Intake, encode_record
+
+WAIT = 60.0
+"""Most seconds to wait for the store, a transaction: other imports into the same file take turns."""
+
+_FIRST_ROWS = 20
+
+
+class Summary(msgspec.Struct):
+    """What an import did.
+
+    Attributes:
+        accepted: Rows that are in the store now: ``new`` and ``known`` together.
+        new: Those it did not have before.
+        known: Those it had already, or that stood in the file twice with one id.
+        set_aside: Rows that could not be taken.
+        judged: Members and accounts judged when the import had ended.
+        first_reason: Why the first row was set aside, with its line.
+        seconds: How long it took.
+    """
+
+    accepted: int = 0
+    new: int = 0
+    known: int = 0
+    set_aside: int = 0
+    judged: int = 0
+    first_reason: str = ""
+    seconds: float = 0.0
+
+
+class ImportRun:
+    """Takes rows into a store.
+
+    Args:
+        intake: The way into the store.
+        rejects: Where rows are set aside that cannot be taken.
+        import_id: Names the import; those it brings are not judged before it ends. The same name for the same file
+            makes a second run free what a first, killed one held.
+        batch: Rows a transaction.
+        on_batch: Called after each batch.
+        warn: Told, once, what is wrong with all of the first rows.
+    """
+
+    def __init__(
+        self,
+        intake: Intake,
+        rejects: Rejects,
+        *,
+        import_id: str,
+        batch: int = 1000,
+        on_batch: Callable[[Summary], None] | None = None,
+        warn: Callable[[str], None] | None = None,
+    ) -> None:
+        self.intake = intake
+        self.rejects = rejects
+        self.import_id = import_id
+        self.batch = batch
+        self.summary = Summary()
+        self._on_batch = on_batch
+        self._warn = warn
+        self._naive = 0
+
+    def run(self, rows: Iterable[Row | Refused]) -> Summary:
+        """Take all rows in, then judge those they brought, as of now; also when it is broken off.
+
+        Raises:
+            StoreError: The store refused, or did not answer in time; what was taken before stays.
+            ImportFileError: The rows cannot be read on, or none can be set aside.
+        """
+        begun = time.monotonic()
+        try:
+            self._take_all(rows)
+        finally:
+            self._finish()
+            self.summary.seconds = time.monotonic() - begun
+        return self.summary
+
+    def _take_all(self, rows: Iterable[Row | Refused]) -> None:
+        pending: list[Row] = []
+        for row in rows:
+            if isinstance(row, Row):
+                pending.append(row)
+            else:
+                self._set_aside(row)
+            if len(pending) >= self.batch:
+                self._take_batch(pending)
+                pending = []
+        self._take_batch(pending)
+
+    def _take_batch(self, rows: list[Row]) -> None:
+        if rows:
+            self._take(rows)
+        if self._on_batch is not None:
+            self._on_batch(self.summary)
+
+    def _take(self, rows: list[Row]) -> None:
+        """Take rows in one transaction; where the store refuses, look for the row and set it aside."""
+        records = [row.record for row in rows]
+        new = self._count_new(records)
+        try:
+            self.intake.take(records, wait=WAIT, import_id=self.import_id)
+        except StoreBusyError:
+            raise
+        except (StoreError, RecordError, ValueError, OverflowError, TypeError, KeyError) as error:
+            if len(rows) == 1:
+                self._set_aside(Refused(rows[0].line, str(error), encode_record(records[0]).decode()))
+                return
+            middle = len(rows) // 2
+            self._take(rows[:middle])
+            self._take(rows[middle:])
+            return
+        self.summary.accepted += len(records)
+        self.summary.new += new
+        self.summary.known += len(records) - new
+
+    def _count_new(self, records: list[Record]) -> int:
+        known = self.intake.store.read_known(records)
+        return len({record.identity for record, is_known in zip(records, known, strict=True) if not is_known})
+
+    def _set_aside(self, refused: Refused) -> None:
+        self.rejects.add(refused)
+        self.summary.set_aside += 1
+        self.summary.first_reason = self.summary.first_reason or f"line {refused.line}: {refused.reason}"
+        self._naive += refused.is_naive
+        if self._naive == self.summary.set_aside == _FIRST_ROWS and not self.summary.accepted and self._warn:
+            self._warn(
+                "the times have no time zone, so their rows are set aside; say whose times they are, "
+                "such as --timezone UTC"
+            )
+
+    def _finish(self) -> None:
+        self.intake.finish_import(self.import_id, wait=WAIT)
+        while rows := self.intake.sweep(wait=WAIT):
+            self.summary.judged += len(rows)
+
+
+def import_id_of(source: str) -> str:
+    """Return the name of an import: the same for the same file."""
+    path = source if source == STDIN else str(Path(source).resolve())
+    return f"import-{hashlib.sha256(path.encode(errors='surrogateescape')).hexdigest()[:16]}"
