@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from nudge_sdk.answers import Explanation
-from nudge_sdk.errors import NudgeError, RecordError, SetupError, StoreBusyError
-from nudge_sdk.options import Options
+from nudge_sdk.errors import NudgeError, RecordError, StoreBusyError
+from nudge_sdk.options import Drain, Options, checked_drain, folder_beside
 from nudge_sdk.rules.definition import Definition
 from nudge_sdk.rules.explaining import StandingReport, explain_choice, explain_standing
 from nudge_sdk.rules.records import Kind, personal_account
@@ -62,30 +62,30 @@ class NudgeClient:
         store: str | Store,
         *,
         journal: str | Path | None = None,
-        drain: Literal["thread", "external", "inline"] | None = None,
+        drain: Drain | None = None,
         definition: Definition | str | Path | None = None,
         clock: Clock | None = None,
         options: Options = DEFAULTS,
     ) -> None:
-        drain = _checked_drain(drain, store)
+        drain = checked_drain(drain, store)
         self.options = options
         self.counters: Counter[str] = Counter()
         self._clock = clock
         self._definition = definition
-        self._is_ready = False
         self.store = open_store(store) if isinstance(store, str) else store
-        self.intake = Intake(self.store, self.now, options.capacity)
+        self.intake = Intake(self.store, self.now, options.capacity, prepare=self._prepare)
         self.profiles = Profiles(self.store, most=options.profiles, max_staleness=options.max_staleness)
         self.drainer: Drainer | None = None
         queue = thread = None
         if drain != "inline":
-            folder = Path(journal) if journal is not None else _folder_beside(store)
+            folder = Path(journal) if journal is not None else folder_beside(store)
             queue = Journal(folder, max_total_bytes=options.max_journal_bytes)
             self.drainer = Drainer(self.intake, folder, self.profiles.drained)
             thread = DrainThread(self.drainer, seconds=options.drain_seconds) if drain == "thread" else None
         self.recorder = Recorder(
             self.intake, self.profiles, journal=queue, thread=thread, clock=self.now, release=options.release
         )
+        self.recorder.store_wait = options.store_wait
         self.recorder.repeat_within = round(options.repeat_seconds * 1_000_000)
         self.decider = Decider(
             self.intake,
@@ -124,7 +124,6 @@ class NudgeClient:
             Whether it is safe: True survives ``kill -9`` of this process.
         """
         try:
-            self._ready()
             recorder = self.recorder
             event = check_name(event, "event")
             recorder.write(
@@ -219,7 +218,6 @@ class NudgeClient:
             id: Message id, so that a report delivered again counts once.
         """
         try:
-            self._ready()
             record = report(self.recorder, nudge, kind, Reporter(user, account, until, id))
             if kind in ("shown", "clicked"):
                 self.recorder.write(record)
@@ -255,7 +253,7 @@ class NudgeClient:
             The decision; false where nothing is to be shown, with a reason for each candidate.
         """
         try:
-            self._ready()
+            self.intake.ready()
             question = Question(
                 placement=placement,
                 key=_key(user, account),
@@ -273,7 +271,7 @@ class NudgeClient:
     ) -> StandingReport | None:
         """Return the standing of a member, or without a user of an account, with every reason; None on failure."""
         try:
-            self._ready()
+            self.intake.ready()
             view = self._view(_key(user or "", account), at)
             return self._report_standing(view, is_account=user is None)
         except Exception as error:
@@ -290,7 +288,7 @@ class NudgeClient:
     ) -> Explanation | None:
         """Say what ``decide`` would answer and why; nothing is spent. Further arguments as for ``decide``."""
         try:
-            self._ready()
+            self.intake.ready()
             question = Question(placement=placement, key=_key(user, account), **_asked(asked))
             now = self.now() if at is None else to_micros(at, "at")
             catalog = self.decider.catalog()
@@ -328,20 +326,19 @@ class NudgeClient:
         publish(self.intake, _read(definition), by=by, note=note)
         number = make_live(self.intake, progress)
         self.decider.forget_catalog()
-        self._is_ready = True
         return number
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Bring everything tracked so far into the store; whether that was done in time (seconds)."""
         try:
-            self._ready()
+            self.intake.ready()
             return self._flush(time.monotonic() + timeout)
         except Exception as error:
             return self._failed("flush", error, False)
 
     def sweep(self) -> int:
         """Step members and accounts through what time alone changed; how many there were."""
-        self._ready()
+        self.intake.ready()
         if self.drainer is not None and self.drainer.folder.is_dir():
             return self.drainer.sweep()
         total = 0
@@ -371,17 +368,8 @@ class NudgeClient:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
-    def _ready(self) -> None:
-        """Before the first use: the schema, and a first definition where the host gave one."""
-        if self._is_ready:
-            return
-        if self.recorder.journal is None or self._definition is not None:
-            self._prepare()
-        elif self.options.migrate and not self.store.schema_is_current():
-            self._migrate()
-        self._is_ready = True
-
     def _prepare(self) -> None:
+        """Before the store is first used: its schema, and a first definition where the host gave one."""
         self._migrate()
         if self._definition is not None and self.store.read_definition_state() == (0, 0):
             publish(self.intake, _read(self._definition), by="host", note="The definition the host came with")
@@ -409,15 +397,15 @@ class NudgeClient:
         id: str | None = None,
     ) -> bool:
         try:
-            self._ready()
             saying = Saying(kind, user, name, data, account=account, at=at, id=id)
             record = saying.record(self.recorder)
-            if kind in ("identify", "group") and self.recorder.is_repeat(record):
-                return True
             if kind in ("convert", "churn"):
                 self.recorder.commit_or_write(record, wait=self.options.store_wait)
-            else:
+            elif kind not in ("identify", "group"):
                 self.recorder.write(record, is_ours=id is None)
+            elif not self.recorder.is_repeat(record):
+                self.recorder.write(record, is_ours=id is None)
+                self.recorder.said(record)
         except Exception as error:
             return self._failed(kind, error, False)
         return True
@@ -471,6 +459,7 @@ class NudgeClient:
             log.warning("closing: %s; the journal keeps what is not in the store yet", error)
 
     def _after_fork(self) -> None:
+        self.intake.after_fork()
         self.profiles.after_fork()
         self.recorder.after_fork()
         self.store.after_fork()
@@ -498,23 +487,6 @@ def _read(definition: Definition | str | Path) -> Definition:
     from nudge_sdk.documents import read_definition
 
     return read_definition(definition)
-
-
-def _checked_drain(
-    drain: Literal["thread", "external", "inline"] | None, store: str | Store
-) -> Literal["thread", "external", "inline"]:
-    if drain is None:
-        return "inline" if isinstance(store, str) and store.startswith("memory:") else "thread"
-    if drain not in ("thread", "external", "inline"):
-        raise SetupError(f"drain={drain!r} is not known; say thread, external or inline")
-    return drain
-
-
-def _folder_beside(store: str | Store) -> Path:
-    if isinstance(store, str) and store.startswith("sqlite:///"):
-        path = Path(store.removeprefix("sqlite:///").split("?")[0])
-        return path.with_name(path.name + "-journals")
-    raise SetupError("say in which folder the journals are: journal='/var/lib/…'")
 
 
 _clients: weakref.WeakSet[NudgeClient] = weakref.WeakSet()

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
+from nudge_sdk.errors import SetupError
 from nudge_sdk.rules.state import CAPACITY, Capacity
+from nudge_sdk.store.protocol import Store
+
+Drain = Literal["thread", "external", "inline"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,3 +42,28 @@ class Options:
     max_journal_bytes: int = 1024 * 1024 * 1024
     migrate: bool = True
     capacity: Capacity = CAPACITY
+
+
+def checked_drain(drain: Drain | None, store: str | Store) -> Drain:
+    """Return how to drain: a thread unless something else is said, and inline for memory.
+
+    Raises:
+        SetupError: A way that is not known.
+    """
+    if drain is None:
+        return "inline" if isinstance(store, str) and store.startswith("memory:") else "thread"
+    if drain not in ("thread", "external", "inline"):
+        raise SetupError(f"drain={drain!r} is not known; say thread, external or inline")
+    return drain
+
+
+def folder_beside(store: str | Store) -> Path:
+    """Return the folder of journals beside an SQLite file.
+
+    Raises:
+        SetupError: Another store, whose journals need a folder of their own.
+    """
+    if isinstance(store, str) and store.startswith("sqlite:///"):
+        path = Path(store.removeprefix("sqlite:///").split("?")[0])
+        return path.with_name(path.name + "-journals")
+    raise SetupError("say in which folder the journals are: journal='/var/lib/…'")

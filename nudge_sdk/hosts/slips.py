@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 from itsdangerous import BadData, SignatureExpired, TimestampSigner, URLSafeTimedSerializer
 
-from nudge_sdk.client import NudgeClient, ReportKind
+from nudge_sdk.client import NudgeClient
 from nudge_sdk.rules.presenting import Payload
 from nudge_sdk.rules.records import personal_account
 from nudge_sdk.rules.times import DAY, SECOND
 from nudge_sdk.runtime.deciding import Decision
+from nudge_sdk.runtime.sayings import ReportKind
 
 MAX_AGE_SECONDS = 2 * 24 * 3600
 LONGEST_TOKEN = 8192

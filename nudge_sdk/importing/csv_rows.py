@@ -6,10 +6,12 @@ import csv
 import io
 import math
 from collections.abc import Iterator
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 from nudge_sdk.errors import ImportFileError, RecordError
 from nudge_sdk.importing.rows import NaiveTimeError, Refused, Row, RowMaker
+from nudge_sdk.rules.records import Record
+from nudge_sdk.runtime.checking import check_name
 
 LONGEST_CELL = 1024 * 1024
 
@@ -85,19 +87,17 @@ class _Layout:
             (index, column, column in numbers) for index, column in enumerate(found) if column and index not in taken
         ]
 
-    def record(self, cells: list[str], maker: RowMaker) -> Any:
+    def record(self, cells: list[str], maker: RowMaker) -> Record:
         if len(cells) != self.width:
             raise RecordError("row", f"has {len(cells)} cells where the first line has {self.width}")
-        event = cells[self._event]
-        if not event:
-            raise RecordError("event", "is empty")
+        event = check_name(cells[self._event], "event")
         properties = {
             column: _number(cells[index], column) if is_number else cells[index]
             for index, column, is_number in self._properties
             if cells[index]
         }
         said = {key: cells[index] for key, index in self._special}
-        return maker.make("track", said, name=_checked_event(event), data=properties)
+        return maker.make("track", said, name=event, data=properties)
 
 
 def _check_header(found: list[str], columns: Columns, name: str) -> None:
@@ -113,18 +113,13 @@ def _check_header(found: list[str], columns: Columns, name: str) -> None:
     missing += [f"--number-col {column!r}" for column in columns.numbers if column not in found]
     if missing:
         raise ImportFileError(
-            f"{present}, not {', '.join(missing)}; the first line must name the columns, and the options say which is which"
+            f"{present}, but not {', '.join(missing)}; the first line must name the columns, "
+            "and the options say which is which"
         )
     named = [column for column in found if column]
     twice = sorted({column for column in named if named.count(column) > 1})
     if twice:
         raise ImportFileError(f"{name} has the column {', '.join(map(repr, twice))} more than once; rename one of them")
-
-
-def _checked_event(event: str) -> str:
-    from nudge_sdk.runtime.checking import check_name
-
-    return check_name(event, "event")
 
 
 def _number(cell: str, column: str) -> int | float:

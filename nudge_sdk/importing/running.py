@@ -75,6 +75,7 @@ class ImportRun:
         self._on_batch = on_batch
         self._warn = warn
         self._naive = 0
+        self._has_good = False
 
     def run(self, rows: Iterable[Row | Refused]) -> Summary:
         """Take all rows in, then judge those they brought, as of now; also when it is broken off.
@@ -95,6 +96,7 @@ class ImportRun:
         pending: list[Row] = []
         for row in rows:
             if isinstance(row, Row):
+                self._has_good = True
                 pending.append(row)
             else:
                 self._set_aside(row)
@@ -138,7 +140,7 @@ class ImportRun:
         self.summary.set_aside += 1
         self.summary.first_reason = self.summary.first_reason or f"line {refused.line}: {refused.reason}"
         self._naive += refused.is_naive
-        if self._naive == self.summary.set_aside == _FIRST_ROWS and not self.summary.accepted and self._warn:
+        if self._naive == self.summary.set_aside == _FIRST_ROWS and not self._has_good and self._warn:
             self._warn(
                 "the times have no time zone, so their rows are set aside; say whose times they are, "
                 "such as --timezone UTC"

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Literal, Self, cast
+from typing import IO, Literal, Self, TypeVar, cast
 
 from nudge_sdk.errors import ImportFileError
 
 FileFormat = Literal["csv", "jsonl"]
+
+T = TypeVar("T")
 
 STDIN = "-"
 BUFFER_BYTES = 1024 * 1024
@@ -62,7 +64,7 @@ class Source:
         Raises:
             ImportFileError: It is neither CSV nor JSONL.
         """
-        with self.unpacking():
+        with self._reading():
             head = self.stream.peek(BUFFER_BYTES)
         if head.startswith(_UTF16):
             raise ImportFileError(f"{self.name} is UTF-16; save it as UTF-8")
@@ -73,9 +75,17 @@ class Source:
             raise ImportFileError(f"{self.name} is one JSON list; write one object a line (JSONL)")
         return "jsonl" if head.startswith(b"{") else "csv"
 
+    def watch(self, rows: Iterator[T]) -> Iterator[T]:
+        """Yield what is read from the stream; what goes wrong while reading becomes one clear error.
+
+        Raises:
+            ImportFileError: The file is damaged, or cannot be read on.
+        """
+        with self._reading():
+            yield from rows
+
     @contextmanager
-    def unpacking(self) -> Iterator[None]:
-        """Turn what goes wrong while reading into one clear error."""
+    def _reading(self) -> Iterator[None]:
         try:
             yield
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -89,11 +99,15 @@ class Source:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if self.path != STDIN:
+        if self.path == STDIN:
+            # Standard input is not ours to close.
+            self.stream.detach()
+            self._file.detach()
+        else:
+            self.stream.close()
             self._file.close()
 
 
 def _opened(path: str) -> io.BufferedReader:
-    if path == STDIN:
-        return cast("io.BufferedReader", sys.stdin.buffer)
-    return open(path, "rb", buffering=BUFFER_BYTES)
+    raw = sys.stdin.buffer if path == STDIN else io.FileIO(path)
+    return io.BufferedReader(cast("io.RawIOBase", raw), BUFFER_BYTES)

@@ -411,8 +411,8 @@ def _is_strong(milestone: CompiledMilestone) -> bool:
     return _is_value(milestone) or (signal is not None and HAND_RAISED_EVENT in event_names(signal))
 
 
-def _share(part: float, whole: float) -> Number:
-    return _whole(round(100 * part / whole, 1)) if whole else 0
+def _share(part: float, out_of: float) -> Number:
+    return _whole(round(100 * part / out_of, 1)) if out_of else 0
 
 
 def _gate_line(kind: str, needed: Number, actual: Number, text: str) -> GateLine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -41,23 +42,53 @@ class Intake:
         store: Where to.
         clock: The present instant in microseconds.
         capacity: How much states keep.
+        prepare: Brings the store's schema up to date, before the first use.
     """
 
-    def __init__(self, store: Store, clock: Callable[[], int], capacity: Capacity = CAPACITY) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], int],
+        capacity: Capacity = CAPACITY,
+        *,
+        prepare: Callable[[], None] | None = None,
+    ) -> None:
         self.store = store
         self.clock = clock
         self.capacity = capacity
         self._catalog: Catalog | None = None
+        self._prepare = prepare
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Forget a parent's lock."""
+        self._preparing = threading.RLock()
+
+    def ready(self) -> None:
+        """Prepare the store, once, before it is first used.
+
+        Raises:
+            StoreError: The store did not answer; the next use tries again.
+        """
+        if self._prepare is None:
+            return
+        with self._preparing:
+            prepare, self._prepare = self._prepare, None
+            try:
+                if prepare is not None:
+                    prepare()
+            except BaseException:
+                self._prepare = prepare
+                raise
 
     @property
     def catalog(self) -> Catalog:
         """The published definitions as last read."""
-        if self._catalog is None:
-            self._catalog = Catalog(self.store.definitions(), self.capacity)
-        return self._catalog
+        return self._catalog or self.refresh()
 
     def refresh(self) -> Catalog:
         """Read the published definitions anew."""
+        self.ready()
         self._catalog = Catalog(self.store.definitions(), self.capacity)
         return self._catalog
 
@@ -151,6 +182,7 @@ class Intake:
 
     def _quarantine(self, line: bytes, position: Position, reason: str, wait: float) -> None:
         log.warning("a line before %s:%d was set aside: %s", position.journal, position.offset, reason)
+        self.ready()
         row = Quarantined(position.journal, position.offset, line, reason, self.clock())
         with self.store.transaction(wait=wait) as transaction:
             transaction.add_quarantined([row])

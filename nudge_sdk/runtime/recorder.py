@@ -49,7 +49,7 @@ class Recorder:
         self.clock = clock
         self.release = release
         self.ids = MessageIds()
-        self.store_wait = 5.0
+        self.store_wait = 0.05
         self.repeat_within = HOUR
         self._said: OrderedDict[tuple[str, str, str], tuple[bytes, int]] = OrderedDict()
 
@@ -130,15 +130,16 @@ class Recorder:
 
     def is_repeat(self, record: Record) -> bool:
         """Whether the same traits were said of the same subject within the last hour."""
-        key = (record.kind, record.account_id, record.user_id)
-        said = encode_record(record.data)
-        before = self._said.get(key)
-        if before is not None and before[0] == said and 0 <= record.at - before[1] < self.repeat_within:
-            return True
-        self._said[key] = (said, record.at)
+        before = self._said.get((record.kind, record.account_id, record.user_id))
+        if before is None or not 0 <= record.at - before[1] < self.repeat_within:
+            return False
+        return before[0] == encode_record(record.data)
+
+    def said(self, record: Record) -> None:
+        """Remember what was said of a subject."""
+        self._said[record.kind, record.account_id, record.user_id] = (encode_record(record.data), record.at)
         if len(self._said) > _REPEATS_KEPT:
             self._said.popitem(last=False)
-        return False
 
     def after_fork(self) -> None:
         """Make ids that differ from the parent's, and leave its thread alone."""

@@ -294,7 +294,9 @@ def test_active_users_are_a_gate_of_accounts() -> None:
     assert line.text == "Hot: 0 of 0 points; needs 3 active users in the last 7 days (has 2)"
     assert world.report("").active_users == 2
     world.tell("track", "x", 1, user="u3")
-    assert world.report("").tiers[0].is_entered
+    (line,) = world.report("").tiers
+    assert line.is_entered
+    assert line.gates[0].is_met
     assert world.report("u1").active_users is None
 
 
@@ -346,7 +348,7 @@ def test_the_outlook_is_what_judging_then_finds() -> None:
 def test_sub_scores_follow_their_formulas() -> None:
     world = World(CAMPAIGN, TEAM, counting("cheap", "login", category="hygiene"))
     world.happened("sent", 2, 3, 4, 5)
-    world.happened("login", 2, 9, 20)
+    world.happened("login", 2, 9, 14, 20)
     found = world.report().sub_scores
     assert found.depth == 75
     assert found.breadth == 50
@@ -398,6 +400,21 @@ def test_the_report_names_its_subject_and_segment_and_is_json() -> None:
     assert report.next_change > report.at
     assert msgspec.json.decode(msgspec.json.encode(report), type=StandingReport) == report
     assert World(TEAM).report().next_change is None
+
+
+def test_looking_ahead_and_back_leaves_the_subject_in_the_present() -> None:
+    new = Condition(account_trait="joined", within_days=5)
+    world = World(
+        msgspec.structs.replace(CAMPAIGN, window=Window(days=2)),
+        member=Thresholds(warm=Entry(score=5)),
+        segment={"when": new},
+    )
+    world.tell("group", joined=to_iso(NOON - DAY))
+    world.happened("sent", 3)
+    judged = world.judged()
+    report = explain_standing(world.rules, judged, UNJUDGED, NOON)
+    assert (report.tier, report.segment, report.segment_name) == ("warm", "smb", "Small")
+    assert judged.facts.now == NOON
 
 
 CATEGORIES: Sequence[Category] = ("high", "medium", "context", "hygiene")
@@ -545,6 +562,13 @@ TOLD: list[tuple[Reason, str, Nudge, Person, Settings]] = [
         "Held back: 1 prompt a day is the limit, the last one was 3 hours ago.",
         nudge(),
         person(offered((3, "else"))),
+        Settings(),
+    ),
+    (
+        Reason.THROTTLED,
+        "Held back: 1 prompt a day is the limit, the last one was 4 hours ago.",
+        nudge(),
+        person(with_offer(offered((4, "else")), Offer(NOON - HOUR, "notice", is_critical=True), None)),
         Settings(),
     ),
     (

@@ -1,0 +1,183 @@
+"""``nudge import``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nudge_sdk.commands.opening import intake_of, opened_store
+from nudge_sdk.commands.options import json_option, say_json, store_option
+from nudge_sdk.errors import ImportFileError
+
+if TYPE_CHECKING:
+    from nudge_sdk.importing import Refused, Row, RowMaker, Source, Summary
+
+
+@click.command("import")
+@click.argument("file")
+@store_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["auto", "csv", "jsonl"]),
+    default="auto",
+    help="By default known by the content.",
+)
+@click.option("--user-col", default="user_id", show_default=True, metavar="NAME", help="CSV: column of the user.")
+@click.option(
+    "--event-col", default="event", show_default=True, metavar="NAME", help="CSV: column of the event's name."
+)
+@click.option(
+    "--time-col", default="timestamp", show_default=True, metavar="NAME", help="CSV: column of the time, ISO 8601."
+)
+@click.option(
+    "--account-col", metavar="NAME", help="CSV: column of the account; without it users are in personal accounts."
+)
+@click.option(
+    "--id-col", metavar="NAME", help="CSV: column of the message id; without it ids are made from the content."
+)
+@click.option(
+    "--number-col",
+    multiple=True,
+    metavar="NAME",
+    help="CSV: a column of numbers, such as an amount; may be given several times. Others are texts.",
+)
+@click.option(
+    "--delimiter",
+    default=",",
+    show_default=True,
+    metavar="CHAR",
+    help="CSV: what stands between cells; 'tab' for tabulators.",
+)
+@click.option(
+    "--timezone",
+    default="",
+    metavar="ZONE",
+    help="IANA name of the zone of times that have none, such as UTC or Europe/Paris.",
+)
+@click.option("--dedupe", is_flag=True, help="Count equal rows without an id once.")
+@click.option(
+    "--batch",
+    type=click.IntRange(1, 100_000),
+    default=1000,
+    show_default=True,
+    metavar="ROWS",
+    help="Rows a transaction.",
+)
+@click.option(
+    "--rejects", type=click.Path(dir_okay=False), help="Where rows are set aside; by default FILE.rejected.jsonl."
+)
+@click.option("--quiet", "-q", is_flag=True, help="No progress bar and no summary.")
+@json_option
+def import_history(file: str, store: str, quiet: bool, as_json: bool, **said: Any) -> None:
+    """Import a history of events from FILE ('-' for standard input).
+
+    FILE is CSV, whose first line names its columns, or JSONL in the form of Segment's messages (type
+    track, page, screen, identify, group or alias; userId or anonymousId, event, properties, traits,
+    timestamp, messageId, groupId or context.groupId; also batches); either may be packed with gzip.
+
+    Everything is marked as history: nobody is prompted, handed off or messaged for the past. When the
+    import ends, those who qualify by then start their episode.
+
+    A row without an id gets one from its content and from its place among the equal rows of the file:
+    importing a file again, or in another order, adds nothing, while a row that stands in it twice
+    counts twice (once with --dedupe). Rows that cannot be taken are set aside with line and reason.
+
+    Several imports into one store may run at once, each with a part of the users.
+
+    \b
+    Examples:
+      nudge import events.jsonl --store sqlite:///nudge.db
+      nudge import shop.csv.gz --time-col time --account-col company --timezone Europe/Paris
+      zcat *.gz | nudge import -
+    """
+    from nudge_sdk.importing import ImportRun, Rejects, Source
+    from nudge_sdk.importing.rejects import rejects_path
+    from nudge_sdk.importing.running import import_id_of
+
+    with ExitStack() as stack:
+        source = stack.enter_context(Source(file))
+        maker, rows = _rows(source, said)
+        stack.enter_context(closing(maker))
+        rejects = stack.enter_context(Rejects(Path(said["rejects"]) if said["rejects"] else rejects_path(file)))
+        intake = intake_of(stack.enter_context(opened_store(store, make=True)))
+        run = ImportRun(
+            intake,
+            rejects,
+            import_id=import_id_of(file),
+            batch=said["batch"],
+            on_batch=None if quiet else _progress(source, stack),
+            warn=lambda text: click.echo(f"Warning: {text}", err=True),
+        )
+        summary = run.run(source.watch(rows))
+    _report(summary, source.name, rejects.path, quiet=quiet, as_json=as_json)
+
+
+def _rows(source: Source, said: dict[str, Any]) -> tuple[RowMaker, Iterator[Row | Refused]]:
+    from nudge_sdk.importing import Columns, RowMaker, read_csv, read_segment
+    from nudge_sdk.runtime.recorder import present
+
+    found = source.sniff() if said["form"] == "auto" else said["form"]
+    maker = RowMaker(present, timezone=said["timezone"], dedupe=said["dedupe"])
+    if found == "jsonl":
+        return maker, read_segment(source.stream, maker)
+    columns = Columns(
+        said["user_col"],
+        said["event_col"],
+        said["time_col"],
+        said["account_col"] or "",
+        said["id_col"] or "",
+        said["number_col"],
+    )
+    return maker, read_csv(source.stream, maker, columns, delimiter=_delimiter(said["delimiter"]), name=source.name)
+
+
+def _delimiter(said: str) -> str:
+    delimiter = "\t" if said in ("tab", "\\t") else said
+    if len(delimiter) != 1:
+        raise ImportFileError(f"--delimiter {said!r} is not one character")
+    return delimiter
+
+
+def _progress(source: Source, stack: ExitStack) -> Callable[[Summary], None] | None:
+    """Return what moves the progress bar; none unless a person is looking at it."""
+    if not sys.stderr.isatty():
+        return None
+    if source.size is None:
+        return lambda summary: click.echo(f"\r{summary.accepted} rows", err=True, nl=False)
+    bar: Any = stack.enter_context(
+        click.progressbar(length=source.size, label="Importing", file=sys.stderr, item_show_func=_count_text)
+    )
+
+    def move(summary: Summary) -> None:
+        bar.update(source.position - bar.pos, summary)
+
+    return move
+
+
+def _count_text(summary: Any) -> str | None:
+    return None if summary is None else f"{summary.accepted} rows"
+
+
+def _report(summary: Summary, name: str, rejects: Path, *, quiet: bool, as_json: bool) -> None:
+    if not summary.accepted:
+        if not summary.set_aside:
+            raise ImportFileError(f"{name} has no rows")
+        raise ImportFileError(
+            f"nothing in {name} could be read: {summary.set_aside} rows are set aside in {rejects}; "
+            f"the first: {summary.first_reason}"
+        )
+    if as_json:
+        say_json(summary)
+    elif not quiet:
+        click.echo(
+            f"{summary.accepted} accepted: {summary.new} new, {summary.known} already there; "
+            f"{summary.set_aside} set aside; {summary.seconds:.1f} seconds"
+        )
+    if summary.set_aside and not quiet:
+        click.echo(f"set aside in {rejects}; the first: {summary.first_reason}", err=True)

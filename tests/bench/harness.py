@@ -1,0 +1,169 @@
+"""Timing by turns: all cases of a figure run in one process, one after the other, again and again.
+
+A slow second of the machine then hits every case and not just one. A figure is the median of the ratios of single
+turns; absolute times are details.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
+from statistics import median
+from typing import Any, Literal, NamedTuple, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+MICRO = 1e6
+STRETCH = 50
+
+
+class Limit(NamedTuple):
+    """What a figure has to keep to."""
+
+    side: Literal["at most", "at least"]
+    bound: float
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.bound:g}"
+
+    def holds(self, value: float) -> bool:
+        """Whether a value keeps to it."""
+        return value <= self.bound if self.side == "at most" else value >= self.bound
+
+
+class Figure(NamedTuple):
+    """One measured figure.
+
+    Attributes:
+        values: Its value in each turn.
+        unit: What the values are, such as ``of GrowthBook's time``.
+        limit: What the median has to keep to.
+        details: What helps to read it: times, counts.
+        holds: False where something besides the median failed.
+    """
+
+    name: str
+    values: Sequence[float]
+    unit: str
+    limit: Limit
+    details: Mapping[str, Any]
+    holds: bool = True
+
+    @property
+    def ok(self) -> bool:
+        """Whether it keeps to its limit."""
+        return self.holds and self.limit.holds(median(self.values))
+
+    def line(self) -> str:
+        """Return the figure as one line of JSON."""
+        shown = {
+            "figure": self.name,
+            "value": significant(median(self.values)),
+            "unit": self.unit,
+            "limit": str(self.limit),
+            "ok": self.ok,
+            "repeats": len(self.values),
+            "spread": [significant(min(self.values)), significant(max(self.values))],
+            "details": self.details,
+        }
+        return msgspec.json.encode(shown).decode()
+
+
+class Scale(NamedTuple):
+    """How much is measured.
+
+    Attributes:
+        turns: Repeats of each case of a figure.
+        calls: Calls of a cheap function in one turn.
+        starts: Fresh interpreters, a module.
+        drained: Events drained in one turn.
+        drains: Turns of draining.
+        history: Stored events before the bigger of the drains.
+        paced: Calls at a thousand a second.
+    """
+
+    turns: int
+    calls: int
+    starts: int
+    drained: int
+    drains: int
+    history: int
+    paced: int
+
+
+FULL = Scale(turns=21, calls=3000, starts=11, drained=10_000, drains=7, history=1_000_000, paced=3000)
+QUICK = Scale(turns=7, calls=1000, starts=5, drained=3000, drains=3, history=50_000, paced=500)
+
+
+def by_turns(cases: Mapping[str, Callable[[], float]], turns: int) -> dict[str, list[float]]:
+    """Run every case once a turn, a different one first each time; return what each gave."""
+    names = list(cases)
+    found: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(turns):
+        start = turn % len(names)
+        for name in (*names[start:], *names[:start]):
+            gc.collect()
+            found[name].append(cases[name]())
+    return found
+
+
+def seconds_a_call(call: Callable[[T], object], inputs: Sequence[T]) -> float:
+    """Return the seconds of one call: the median over short stretches of calls in a row.
+
+    A stretch lasts about a millisecond, so that the median leaves out those in which the machine did something else.
+    """
+    found = []
+    for start in range(0, len(inputs), STRETCH):
+        stretch = inputs[start : start + STRETCH]
+        started = time.perf_counter()
+        for each in stretch:
+            call(each)
+        found.append((time.perf_counter() - started) / len(stretch))
+    return median(found)
+
+
+def each_call(call: Callable[[T], object], inputs: Sequence[T], *, a_second: int = 0) -> list[float]:
+    """Return the seconds of every single call, made in a row or so many a second."""
+    found = []
+    due = time.perf_counter()
+    for each in inputs:
+        if a_second:
+            due += 1 / a_second
+            time.sleep(max(0.0, due - time.perf_counter()))
+        started = time.perf_counter()
+        call(each)
+        found.append(time.perf_counter() - started)
+    return found
+
+
+def ratios(upper: Sequence[float], lower: Sequence[float]) -> list[float]:
+    """Return upper / lower, turn by turn."""
+    return [above / below for above, below in zip(upper, lower, strict=True)]
+
+
+def p50_p99(seconds: Sequence[float]) -> dict[str, float]:
+    """Return the median and the 99th percentile in microseconds."""
+    ordered = sorted(seconds)
+    last = len(ordered) - 1
+    return {f"p{share}_us": significant(ordered[round(share / 100 * last)] * MICRO) for share in (50, 99)}
+
+
+def microseconds(seconds: Sequence[float]) -> float:
+    """Return the median in microseconds."""
+    return significant(median(seconds) * MICRO)
+
+
+def significant(number: float, digits: int = 4) -> float:
+    """Return a number rounded to its leading digits."""
+    if not number or not math.isfinite(number):
+        return number
+    return round(number, digits - 1 - math.floor(math.log10(abs(number))))
+
+
+def endless(items: Sequence[T], step: int = 1) -> Iterator[T]:
+    """Yield items over and over, each time ``step`` further."""
+    return (items[index * step % len(items)] for index in count())
