@@ -1,4 +1,4 @@
-"""The command line: ``nudge …``. Each command lives in a module of ``nudge_sdk.commands``, loaded when it is asked for."""
+"""The command line: ``nudge …``. Commands live in ``nudge_sdk.commands`` and are loaded when they are asked for."""
 
 from __future__ import annotations
 

@@ -100,9 +100,7 @@ def recounted_states(records: Callable[[], Iterable[Record]], plan: Plan) -> Ite
         records: Gives all records, by counted time and id; called twice.
         plan: What to count.
     """
-    aliases = Aliases()
-    for move in filter(None, map(move_of, records())):
-        aliases.learn(move)
+    aliases = moves_in(records())
     states: dict[Key, State] = {}
     for record in records():
         account_id, user_id = aliases.resolve((record.account_id, record.user_id))
@@ -111,6 +109,18 @@ def recounted_states(records: Callable[[], Iterable[Record]], plan: Plan) -> Ite
             apply_to_member(states.setdefault((account_id, user_id), State()), record, plan, user_id)
     for key in sorted(states):
         yield key, states.pop(key)
+
+
+def moves_in(records: Iterable[Record]) -> Aliases:
+    """Return where everybody's records count in the end; records by counted time and id."""
+    return Aliases(filter(None, map(move_of, records)))
+
+
+def records_for(records: Iterable[Record], aliases: Aliases, account_id: str) -> Iterator[Record]:
+    """Yield the records that count for an account, or were sent for it."""
+    for record in records:
+        if account_id in (record.account_id, aliases.resolve((record.account_id, record.user_id))[0]):
+            yield record
 
 
 def _restricted(plain: dict[str, Any], plan: Plan) -> dict[str, Any]:

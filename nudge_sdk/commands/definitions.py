@@ -32,8 +32,9 @@ _FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, allo
 def publish(file: str, store: str, by: str, note: str, override: str) -> None:
     """Check a definition (YAML or JSON), and put it in force.
 
-    The lint runs first: blocking findings stop it unless --override says why. What the definition counts anew is counted
-    from the stored events before it comes into force, which may take a while on a long history.
+    The lint runs first: blocking findings stop it unless --override says why. What the definition
+    counts anew is counted from the stored events before it comes into force, which may take a while
+    on a long history.
 
     \b
     Examples:
@@ -131,7 +132,7 @@ def schema() -> None:
 def _text(file: str) -> str:
     with click.open_file(file, encoding="utf-8-sig") as opened:
         try:
-            return opened.read() + "\n"
+            return f"{opened.read()}\n"
         except UnicodeDecodeError as error:
             raise SetupError(f"{file} is not UTF-8 text (at byte {error.start}); save it as UTF-8") from None
 

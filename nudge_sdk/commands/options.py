@@ -15,7 +15,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 Option = Callable[[Command], Command]
 
 
-class Moment(click.ParamType):
+class Moment(click.ParamType):  # type: ignore[type-arg]
     """An instant in microseconds, from ISO 8601 with an offset, or ``now``."""
 
     name = "time"

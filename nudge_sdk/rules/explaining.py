@@ -5,34 +5,41 @@ Everything is measured by the functions that judge and choose, so that the words
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import date, timedelta
-from math import floor
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import msgspec
 
 from nudge_sdk.rules import standing as standings
-from nudge_sdk.rules.candidates import Candidate, Limit, Placements
 from nudge_sdk.rules.compiled import (
     HAND_RAISED_EVENT,
-    POINT,
     CompiledMilestone,
     EntryRule,
     GateRule,
     Rules,
     SubjectRules,
-    built_in_milestones,
     usage_numbers,
 )
-from nudge_sdk.rules.conditions import Condition, Facts, Signal, Window
+from nudge_sdk.rules.conditions import Window
 from nudge_sdk.rules.definition import Category, Milestone, Segment, Tier
-from nudge_sdk.rules.ledger import NO_ANSWER, Answer
+from nudge_sdk.rules.explaining_choice import ChoiceLine, explain_choice
+from nudge_sdk.rules.explaining_words import (
+    Number,
+    ago_words,
+    day_words,
+    iso,
+    number_words,
+    points_number,
+    points_words,
+    span_words,
+    trait_words,
+    unit_words,
+    usage_words,
+    whole,
+    window_words,
+)
 from nudge_sdk.rules.lint_findings import counted, listed, name_of, points_text
-from nudge_sdk.rules.selection import Chosen, Person, Reason, _fits_episode, _spent
 from nudge_sdk.rules.signals import (
     DEFAULT_WINDOW,
-    USER,
     compile_reader,
     display_amount,
     event_names,
@@ -40,18 +47,25 @@ from nudge_sdk.rules.signals import (
 )
 from nudge_sdk.rules.standing import Episode, Judged, Standing
 from nudge_sdk.rules.state import Capacity, Tally
-from nudge_sdk.rules.times import DAY, HOUR, MINUTE, SECOND, day_of, end_of_day, to_iso
+from nudge_sdk.rules.times import DAY, day_of, end_of_day, to_iso
 
-Number = int | float
+__all__ = [
+    "ChoiceLine",
+    "EpisodeLine",
+    "GateLine",
+    "OutlookLine",
+    "ReasonLine",
+    "StandingReport",
+    "SubScores",
+    "TierLine",
+    "explain_choice",
+    "explain_standing",
+]
 
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
 OUTLOOK_DAYS = (0, 7, 30)
 RECENT_DAYS = 14
 """Half-life of the sub-score recency, window of the sub-score frequency."""
-LONGEST_VALUE = 60
-"""Characters of a trait's value that are shown."""
-
-_NO_DATE = 253_402_300_800 * SECOND
 
 
 class ReasonLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,16 +190,6 @@ class StandingReport(msgspec.Struct, frozen=True, kw_only=True):
     why_now: str
 
 
-class ChoiceLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A candidate of a placement; ``reason`` is the code of why it was not shown, empty for the one that was."""
-
-    key: str
-    name: str
-    is_shown: bool
-    reason: str
-    text: str
-
-
 def explain_standing(
     rules: Rules, subject: Judged, standing: Standing, at: int, *, account_id: str = "", user_id: str = ""
 ) -> StandingReport:
@@ -213,11 +217,11 @@ def explain_standing(
         segment_name=name_of(segment.segment),
         tier=now.tier,
         entry=now.entry,
-        score=_points(now.score),
-        fit=_points(now.fit),
+        score=points_number(now.score),
+        fit=points_number(now.fit),
         phase=standings.phase_of(standing.episode, segment.segment, at),
         episode=_episode(standing.episode, segment.segment, at) if standing.episode else None,
-        next_change=_iso(now.next_change),
+        next_change=iso(now.next_change),
         active_users=None if subject.is_member else now.active_users,
         reasons=tuple(lines.reasons),
         tiers=tuple(lines.tier(tier, rule) for tier, rule in lines.entries if rule),
@@ -226,22 +230,6 @@ def explain_standing(
         label=lines.label(),
         why_now=lines.why_now(),
     )
-
-
-def explain_choice(
-    chosen: Chosen, placements: Placements, placement: str, *, person: Person, facts: Facts
-) -> list[ChoiceLine]:
-    """Return every candidate of a placement, with why it was or was not shown in one plain sentence.
-
-    Args:
-        chosen: What the selection came to; UNCONFIRMED stands among its reasons where the store did not answer.
-        placements: The candidates it chose from.
-        placement: The slot the host asked about.
-        person: For whom, with the ledgers as they were before the choice.
-        facts: What the selection looked at.
-    """
-    candidates = placements.by_placement.get(placement, ())
-    return [_Case(candidate, chosen, placements, person, facts).line() for candidate in candidates]
 
 
 class _Lines:
@@ -276,27 +264,27 @@ class _Lines:
         if own.signal:
             tally = self.subject.state.tallies.get(milestone.signal_id) or Tally()
             amount = compile_reader(own.signal, own.window)(tally, self.at, self.subject.signup)
-            measured, needed = display_amount(own.signal, amount), _whole(own.at_least)
+            measured, needed = display_amount(own.signal, amount), whole(own.at_least)
             is_bound = _is_lower_bound(own, tally, (amount, self.at, self.subject.signup), self.rules.plan.capacity)
             self._note_last(own.key, tally)
         elif own.usage and (usage := usage_numbers(own.usage, self.subject.facts)):
-            measured, needed = usage[0], _whole(usage[1] * own.usage.share)
+            measured, needed = usage[0], whole(usage[1] * own.usage.share)
         last = self.last.get(own.key)
         what = self._what(own, measured, "at least " if is_bound else "")
-        when = "" if last is None else f", last on {_day_words(last)}"
+        when = "" if last is None else f", last on {day_words(last)}"
         return ReasonLine(
             key=own.key,
             name=name_of(own),
             category=own.category,
             axis=own.axis,
             is_reached=own.key in self.reached,
-            points=_points(self.points.get(own.key, 0) - capped),
-            capped=_points(capped),
+            points=points_number(self.points.get(own.key, 0) - capped),
+            capped=points_number(capped),
             measured=measured,
             needed=needed,
             is_lower_bound=is_bound,
-            window=_window_words(own.window) if own.signal else "",
-            last_at=_iso(last),
+            window=window_words(own.window) if own.signal else "",
+            last_at=iso(last),
             text=f"{name_of(own)}: {what}{when}: {self._brings(milestone, capped)}",
         )
 
@@ -308,27 +296,27 @@ class _Lines:
 
     def _what(self, own: Milestone, measured: Number | None, bound: str) -> str:
         if own.usage:
-            return _usage_words(usage_numbers(own.usage, self.subject.facts), own.usage.share)
+            return usage_words(usage_numbers(own.usage, self.subject.facts), own.usage.share)
         if own.signal is None or measured is None:
-            traits = dict.fromkeys(_trait_words(own.when, self.subject.facts)) if own.when else {}
+            traits = dict.fromkeys(trait_words(own.when, self.subject.facts)) if own.when else {}
             return listed(traits) if traits else ("yes" if own.key in self.reached else "no")
-        amount, needed, window = _number(measured), _number(own.at_least), _window_words(own.window)
+        amount, needed, window = number_words(measured), number_words(own.at_least), window_words(own.window)
         if own.key in self.reached:
-            return f"{bound}{amount}{_unit(own.signal, measured)} {window} ({needed} needed)"
-        return f"{bound}{amount} of {needed}{_unit(own.signal, own.at_least)} {window}"
+            return f"{bound}{amount}{unit_words(own.signal, measured)} {window} ({needed} needed)"
+        return f"{bound}{amount} of {needed}{unit_words(own.signal, own.at_least)} {window}"
 
     def _brings(self, milestone: CompiledMilestone, capped: int) -> str:
         is_reached = milestone.key in self.reached
         if not milestone.points:
             return "reached" if is_reached else "not reached yet"
-        words = _points_words(self.points.get(milestone.key, 0) - capped) + (" of fit" if milestone.is_fit else "")
+        words = points_words(self.points.get(milestone.key, 0) - capped) + (" of fit" if milestone.is_fit else "")
         if not is_reached:
             return f"{words} yet" if milestone.points > 0 else words
         if capped:
             groups = {group.key: name_of(group) for group in self.rules.definition.groups}
             words += f" ({points_text(capped)} more would pass the limit of {groups[milestone.group]})"
         if milestone.half_life:
-            words += f", fades by half every {_span(milestone.half_life * DAY).removeprefix('1 ')}"
+            words += f", fades by half every {span_words(milestone.half_life * DAY).removeprefix('1 ')}"
         return words
 
     def tier(self, tier: Tier, rule: EntryRule) -> TierLine:
@@ -336,16 +324,16 @@ class _Lines:
         held = None if is_entered else self._held_until(rule)
         self.subject.facts.now = self.at
         gates = tuple(line for gate in rule.gates for line in self._gate(gate))
-        words = f"{points_text(score)} of {_points_words(rule.score)}"
+        words = f"{points_text(score)} of {points_words(rule.score)}"
         words = "; ".join([words, *(gate.text for gate in gates if not gate.is_met)])
         return TierLine(
             tier=tier,
-            threshold=_points(rule.score),
-            missing=_points(max(0, rule.score - score)),
+            threshold=points_number(rule.score),
+            missing=points_number(max(0, rule.score - score)),
             gates=gates,
             is_entered=is_entered,
             held_until=None if held is None else to_iso(held * DAY)[:10],
-            text=f"{tier.capitalize()}: {'' if held is None else f'held until {_day_words(held * DAY)}, now '}{words}",
+            text=f"{tier.capitalize()}: {'' if held is None else f'held until {day_words(held * DAY)}, now '}{words}",
         )
 
     def _held_until(self, rule: EntryRule) -> int | None:
@@ -366,11 +354,13 @@ class _Lines:
             yield _gate_line("milestones", gate.at_least, done, f"needs {names} ({done} reached)")
         if gate.active_users:
             users = standings.active_users(self.subject.account, self.at, gate.days)
-            needed = f"{counted(gate.active_users, 'active user')} {_window_words(Window(days=gate.days))}"
+            needed = f"{counted(gate.active_users, 'active user')} {window_words(Window(days=gate.days))}"
             yield _gate_line("active_users", gate.active_users, users, f"needs {needed} (has {users})")
         if gate.fit is not None:
-            needed, fit = _points_words(gate.fit), self.found[1]
-            yield _gate_line("fit", _points(gate.fit), _points(fit), f"needs {needed} of fit (has {points_text(fit)})")
+            needed, fit = points_words(gate.fit), self.found[1]
+            yield _gate_line(
+                "fit", points_number(gate.fit), points_number(fit), f"needs {needed} of fit (has {points_text(fit)})"
+            )
 
     def sub_scores(self) -> SubScores:
         state, today = self.subject.state, day_of(self.at)
@@ -398,8 +388,10 @@ class _Lines:
             return "Nothing that shows value was done lately."
         latest = max(strong, key=lambda each: (self.last[each.key], each.points, each.key))
         line = next(each for each in self.reasons if each.key == latest.key)
-        amount = f"{_number(line.measured or 0)}{_unit(latest.milestone.signal, line.measured or 0)} {line.window}"
-        return f"{line.name}: {_ago(self.last[latest.key], self.at)}, {amount}."
+        amount = (
+            f"{number_words(line.measured or 0)}{unit_words(latest.milestone.signal, line.measured or 0)} {line.window}"
+        )
+        return f"{line.name}: {ago_words(self.last[latest.key], self.at)}, {amount}."
 
 
 def _is_value(milestone: CompiledMilestone) -> bool:
@@ -412,7 +404,7 @@ def _is_strong(milestone: CompiledMilestone) -> bool:
 
 
 def _share(part: float, out_of: float) -> Number:
-    return _whole(round(100 * part / out_of, 1)) if out_of else 0
+    return whole(round(100 * part / out_of, 1)) if out_of else 0
 
 
 def _gate_line(kind: str, needed: Number, actual: Number, text: str) -> GateLine:
@@ -421,7 +413,7 @@ def _gate_line(kind: str, needed: Number, actual: Number, text: str) -> GateLine
 
 def _outlook(rules: Rules, subject: Judged, now: Standing, days: int) -> OutlookLine:
     then = standings.judge(rules, subject, now.at + days * DAY, now, "time")
-    return OutlookLine(days=days, at=to_iso(then.at), score=_points(then.score), tier=then.tier)
+    return OutlookLine(days=days, at=to_iso(then.at), score=points_number(then.score), tier=then.tier)
 
 
 def _episode(episode: Episode, segment: Segment, at: int) -> EpisodeLine:
@@ -431,7 +423,7 @@ def _episode(episode: Episode, segment: Segment, at: int) -> EpisodeLine:
         goal=episode.goal,
         day=day_of(at) - start,
         last_day=to_iso((start + segment.episode_days - 1) * DAY)[:10],
-        ended_at=_iso(episode.ended_at),
+        ended_at=iso(episode.ended_at),
         end_reason=episode.end_reason,
     )
 
@@ -457,264 +449,3 @@ def _is_lower_bound(own: Milestone, tally: Tally, found: tuple[int, int, int], c
     first_kept = tally.days[0]
     starts = first_kept if window.days is None else day_of(at) - window.days + 1
     return day_of(tally.first) < first_kept and (window.ever or starts < first_kept)
-
-
-def _window_words(window: Window | None) -> str:
-    window = window or DEFAULT_WINDOW
-    if window.ever:
-        return "so far"
-    if window.days is not None:
-        return "today" if window.days == 1 else f"in the last {window.days} days"
-    hours = window.since_signup_hours
-    first = _counted(hours, "hour") if hours is not None else _span(since_signup_length(window))
-    return f"in the first {first.removeprefix('1 ')}"
-
-
-def _unit(signal: Signal | None, amount: Number) -> str:
-    if signal is None:
-        return ""
-    days = " day" if amount == 1 else " days"
-    values = " different"
-    if signal.property == USER:
-        values = " person" if amount == 1 else " people"
-    return {"count": "", "days": days, "streak": f"{days} in a row", "values": values, "sum": " in total"}[
-        signal.measure
-    ]
-
-
-def _usage_words(numbers: tuple[float, float] | None, share: float) -> str:
-    if numbers is None:
-        return "not known"
-    value, limit = numbers
-    percent = f" ({floor(100 * value / limit)} %)" if limit > 0 else ""
-    needed = "" if share == 1 else f", {_number(100 * share)} % needed"
-    return f"{_number(value)} of {_number(limit)} used{percent}{needed}"
-
-
-def _trait_words(when: Condition, facts: Facts) -> Iterator[str]:
-    """Say what is known of every trait that a condition looks at."""
-    for inner in (*(when.all or ()), *(when.any or ()), *((when.not_,) if when.not_ else ())):
-        yield from _trait_words(inner, facts)
-    name = when.trait or when.account_trait
-    if name:
-        value = (facts.traits if when.trait else facts.account_traits).get(name)
-        yield f"{name} is {'not known' if value is None else _value_words(value)}"
-
-
-def _value_words(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    words = _number(value) if isinstance(value, int | float) else str(value)
-    return words if len(words) <= LONGEST_VALUE else f"{words[:LONGEST_VALUE]}…"
-
-
-def _points(thousandths: int) -> Number:
-    return thousandths / POINT if thousandths % POINT else thousandths // POINT
-
-
-def _points_words(thousandths: int) -> str:
-    return f"{points_text(thousandths)} {'point' if thousandths == POINT else 'points'}"
-
-
-def _whole(number: Number) -> Number:
-    number = round(number, 6)
-    return int(number) if number == int(number) else number
-
-
-def _number(number: Number) -> str:
-    return str(_whole(number))
-
-
-def _iso(at: int | None) -> str | None:
-    return None if at is None or at >= _NO_DATE else to_iso(at)
-
-
-def _day_words(at: int, now: int | None = None) -> str:
-    """Return ``2 Mar 2026``, without the year where it is that of ``now``."""
-    day = _date_of(at)
-    is_this_year = now is not None and _date_of(now).year == day.year
-    return f"{day.day} {MONTHS[day.month - 1]}" + ("" if is_this_year else f" {day.year}")
-
-
-def _date_of(at: int) -> date:
-    return date(1970, 1, 1) + timedelta(days=day_of(at))
-
-
-def _moment_words(at: int) -> str:
-    return f"{to_iso(at)[11:16]} UTC on {_day_words(at)}"
-
-
-def _span(length: float) -> str:
-    for unit, word in ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")):
-        if length >= unit:
-            return _counted(round(length / unit, 1), word)
-    return _counted(round(length / SECOND, 1), "second")
-
-
-def _ago(at: int, now: int) -> str:
-    unit = next((unit for unit in (DAY, HOUR, MINUTE) if now - at >= unit), 0)
-    return f"{_span((now - at) // unit * unit)} ago" if unit else "just now"
-
-
-def _rate(period: int) -> str:
-    return {0: "ever", HOUR: "an hour", DAY: "a day", 7 * DAY: "a week"}.get(period, f"in {_span(period)}")
-
-
-def _counted(number: Number, word: str) -> str:
-    return f"{_number(number)} {word}" if number == 1 else f"{_number(number)} {word}s"
-
-
-class _Case(NamedTuple):
-    """A candidate, and what its reason is told from."""
-
-    candidate: Candidate
-    chosen: Chosen
-    placements: Placements
-    person: Person
-    facts: Facts
-
-    def line(self) -> ChoiceLine:
-        winner, reason = self.chosen.candidate, self.chosen.reasons.get(self.candidate.key)
-        is_shown = reason is None and winner is not None and winner.key == self.candidate.key
-        text = "On display until it is closed." if self.chosen.is_on_display else "Shown."
-        return ChoiceLine(
-            key=self.candidate.key,
-            name=name_of(self.candidate.nudge),
-            is_shown=is_shown,
-            reason=str(reason or ""),
-            text=text if is_shown else _SENTENCES[reason](self) if reason else "It was no part of this choice.",
-        )
-
-    @property
-    def answer(self) -> Answer:
-        return self.person.ledger.answers.get(self.candidate.key, NO_ANSWER)
-
-    def opted_out(self) -> str:
-        tags = sorted(self.person.opted_out.intersection(self.candidate.tags))
-        return "Said no to all nudges." if "" in self.person.opted_out else f"Said no to nudges about {listed(tags)}."
-
-    def hidden(self) -> str:
-        if self.person.ledger.quiet_until > self.facts.now:
-            return f"Quiet until {_moment_words(self.person.ledger.quiet_until)} after an error."
-        is_for_all = self.placements.hide is not None and self.placements.hide(self.facts)
-        return "A rule hides all nudges right now." if is_for_all else "Its own rule hides it right now."
-
-    def dismissed(self) -> str:
-        until, now = self.answer.dismissed_at + self.candidate.dismiss, self.facts.now
-        silent = f"until {_day_words(until, now)}" if until < _NO_DATE else "for good"
-        return f"Dismissed on {_day_words(self.answer.dismissed_at, now)}; silent {silent}."
-
-    def snoozed(self) -> str:
-        until = self.answer.snoozed_until
-        return f"Put off until {_moment_words(until)}." if until < _NO_DATE else "Put off for good."
-
-    def capped(self) -> str:
-        if self.answer.offers >= self.candidate.lifetime:
-            return f"Was offered {counted(self.answer.offers, 'time')}, the most it may ever be."
-        own = self._held_back(self.candidate.limits, "time")
-        return own or "Help was offered as often as one episode allows."
-
-    def throttled(self) -> str:
-        recent, gap, now = self.person.ledger.recent, self.placements.gap, self.facts.now
-        if recent and recent[-1].at + gap > now:
-            last = _ago(recent[-1].at, now)
-            return f"Held back: at least {_span(gap)} between two prompts, the last one was {last}."
-        overall = self._held_back(self.placements.caps, "prompt")
-        return overall or self._held_back(self.candidate.tag_limits, "prompt") or "Held back: others came lately."
-
-    def _held_back(self, limits: tuple[Limit, ...], what: str) -> str:
-        """Return the sentence about the first limit that is spent, or an empty text."""
-        for limit in limits:
-            ledger = self.person.account_ledger if limit.per_account else self.person.ledger
-            keys = self._spending(limit, what)
-            if _spent(ledger, limit, self.facts.now, keys) < limit.most:
-                continue
-            last = [each.at for each in ledger.recent if (not each.is_critical if keys is None else each.nudge in keys)]
-            words = f"{counted(limit.most, what)}{f' about {limit.tag}' if limit.tag else ''} {_rate(limit.period)}"
-            whose = " for the whole account" if limit.per_account else ""
-            whose += " is the limit for this one" if what == "time" else " is the limit"
-            return f"Held back: {words}{whose}, the last one was {_ago(last[-1], self.facts.now)}."
-        return ""
-
-    def _spending(self, limit: Limit, what: str) -> set[str] | None:
-        if limit.tag:
-            return {key for key, tags in self.placements.tags.items() if limit.tag in tags}
-        return {self.candidate.key} if what == "time" else None
-
-    def goal_met(self) -> str:
-        if self.answer.completed_at:
-            return f"Completed on {_day_words(self.answer.completed_at, self.facts.now)}."
-        return f"Its goal is met: {self._goal_name(self.candidate.goal)}."
-
-    def not_scheduled(self) -> str:
-        starts, ends = self.candidate.starts_at, self.candidate.ends_at
-        return f"Starts at {_moment_words(starts)}." if self.facts.now < starts else f"Ended at {_moment_words(ends)}."
-
-    def not_targeted(self) -> str:
-        if self.person.has_left:
-            return "Has left the account."
-        if not self.candidate.is_offered:
-            return "This release cannot show its format."
-        if not _fits_episode(self.candidate, self.person):
-            return self._wrong_phase()
-        return "Not among the people it is for."
-
-    def _wrong_phase(self) -> str:
-        episode, phase = self.person.standing.episode, self.person.phase
-        if phase == "rest":
-            return "Resting: no upgrade prompts for a while after the last ones."
-        if episode is None or not phase:
-            return "Has not qualified yet, or not again."
-        if episode.goal != self.candidate.goal:
-            return f"Just now it is about another goal: {self._goal_name(episode.goal)}."
-        return (
-            "Too early for help: this is the time of prompts." if self.candidate.is_help else "Now it is time for help."
-        )
-
-    def _goal_name(self, key: str) -> str:
-        return next((name_of(goal) for goal in self.placements.rules.goals if goal.key == key), key)
-
-    def not_triggered(self) -> str:
-        trigger = self.candidate.nudge.trigger
-        if trigger is None or trigger.manual:
-            return "Shown only when the page asks for it."
-        if trigger.page:
-            return "This page is none of those it is for."
-        within = f"in the last {_span(trigger.seconds * SECOND).removeprefix('1 ')}"
-        if trigger.tier:
-            return f"Did not become {trigger.tier} {within}."
-        if trigger.milestone == "*":
-            return f"No milestone was reached {within}."
-        own = built_in_milestones(self.placements.rules.definition)
-        name = next((name_of(each) for each in own if each.key in (trigger.usage or trigger.milestone,)), "it")
-        return f"Not so at this moment: {name}." if trigger.usage else f"Not reached {within}: {name}."
-
-    def outranked(self) -> str:
-        winner, display = self.chosen.candidate, self.chosen.display
-        key = winner.key if winner else display.nudge if display else ""
-        first = self.placements.by_key.get(key)
-        name = f": {name_of(first.nudge)}" if first else ""
-        return f"Another one is on display{name}." if self.chosen.is_on_display else f"Another one came first{name}."
-
-    def held_out(self) -> str:
-        if self.chosen.held_out == "overall":
-            return "Held out: in the group that is shown no prompts, to measure what they do."
-        return "Held out: in the group that is not shown this one, to measure what it does."
-
-
-_SENTENCES: dict[Reason, Callable[[_Case], str]] = {
-    Reason.PAUSED: lambda case: "All prompts are paused." if case.placements.is_paused else "This one is paused.",
-    Reason.OPTED_OUT: _Case.opted_out,
-    Reason.HIDDEN: _Case.hidden,
-    Reason.DISMISSED: _Case.dismissed,
-    Reason.SNOOZED: _Case.snoozed,
-    Reason.CAPPED: _Case.capped,
-    Reason.THROTTLED: _Case.throttled,
-    Reason.GOAL_MET: _Case.goal_met,
-    Reason.NOT_SCHEDULED: _Case.not_scheduled,
-    Reason.NOT_TARGETED: _Case.not_targeted,
-    Reason.NOT_TRIGGERED: _Case.not_triggered,
-    Reason.OUTRANKED: _Case.outranked,
-    Reason.HELD_OUT: _Case.held_out,
-    Reason.UNCONFIRMED: lambda case: "Not shown: it could not be confirmed in time.",
-}

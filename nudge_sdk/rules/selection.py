@@ -111,7 +111,7 @@ def select(
     for candidate in candidates:
         reason = _own_reason(candidate, person, facts, answers.get(candidate.key, NO_ANSWER))
         if reason is None and shown is not None and shown.nudge == candidate.key:
-            return _stays(candidate, shown, candidates)
+            return _stays(candidate, shown, _own_reasons(candidates, person, facts))
         if reason is None:
             reason = _capped(candidate, person, facts.now, answers.get(candidate.key, NO_ANSWER))
         if reason is None and not candidate.is_critical:
@@ -174,11 +174,20 @@ def _on_display(ledger: Ledger, placement: str, now: int, longest: int) -> Displ
     return None
 
 
-def _stays(candidate: Candidate, shown: Display, candidates: tuple[Candidate, ...]) -> Chosen:
-    reasons = {each.key: Reason.OUTRANKED for each in candidates if each is not candidate}
+def _own_reasons(candidates: tuple[Candidate, ...], person: Person, facts: Facts) -> dict[str, Reason]:
+    """Return why each would be out of the question, or that another one is on display."""
+    answers = person.ledger.answers
+    return {
+        each.key: _own_reason(each, person, facts, answers.get(each.key, NO_ANSWER)) or Reason.OUTRANKED
+        for each in candidates
+    }
+
+
+def _stays(candidate: Candidate, shown: Display, reasons: dict[str, Reason]) -> Chosen:
     if shown.is_withheld:
         reasons[candidate.key] = Reason.HELD_OUT
         return Chosen(None, shown.variant, True, shown.holdout, shown, reasons)
+    del reasons[candidate.key]
     return Chosen(candidate, shown.variant, True, "", shown, reasons)
 
 

@@ -314,10 +314,9 @@ def _next_change(
     state, facts = subject.state, subject.facts
     facts.now = at
     by = segment.member if subject.is_member else segment.account
-    midnight = (day_of(at) + 1) * DAY
-    if tier != entry or (by.has_decay and _is_fading(by, state, mask, at)):
-        return midnight
     soonest = _segment_change(rules, facts)
+    if tier != entry or (by.has_decay and _is_fading(by, state, mask, at)):
+        soonest = min(soonest, (day_of(at) + 1) * DAY)
     for milestone in by.milestones:
         soonest = min(soonest, milestone.next_change(state, facts, at))
     if not subject.is_member:

@@ -52,7 +52,11 @@ def to_micros(value: datetime | str | int, field: str = "time") -> int:
 
 
 def to_iso(at: int) -> str:
-    """Return an instant as ISO 8601 in UTC, with microseconds only where there are any."""
+    """Return an instant as ISO 8601 in UTC, with microseconds only where there are any.
+
+    Raises:
+        ValueError: An instant after the year 9999, such as FOREVER.
+    """
     whole, micros = divmod(at, SECOND)
     moment = datetime.fromtimestamp(whole, UTC).replace(microsecond=micros)
     return moment.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,36 @@
+"""``nudge doctor``."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from nudge_sdk.commands.options import journal_option, json_option, say_json, store_option
+
+
+@click.command()
+@store_option
+@journal_option
+@json_option
+def doctor(store: str, journal: str | None, as_json: bool) -> None:
+    """Look whether all is well, in plain words; exit status 1 when something needs attention.
+
+    Looks at the store and its tables, the definition in force and its age, how much the journals hold
+    that is not in the store yet, journals whose process is gone, lines that could not be taken, and
+    who should have been judged by now.
+
+    \b
+    Example:
+      nudge doctor --store sqlite:////var/lib/shop/nudge.db
+    """
+    from nudge_sdk.health import examine
+
+    checks = examine(store, journal)
+    is_well = all(check.is_well for check in checks)
+    if as_json:
+        say_json({"is_well": is_well, "checks": checks})
+    else:
+        for check in checks:
+            click.echo(f"{'ok  ' if check.is_well else 'LOOK'} {check.name}: {check.text}")
+    sys.exit(0 if is_well else 1)
