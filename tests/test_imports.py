@@ -35,6 +35,7 @@ OUTERMOST = 4
 RULES_MAY_IMPORT = ("msgspec", "markdown_it", "nudge_sdk.errors", "nudge_sdk.rules")
 IMPURE = {"asyncio", "http", "io", "logging", "multiprocessing", "os", "pathlib", "queue", "random", "secrets"}
 IMPURE |= {"shutil", "signal", "socket", "sqlite3", "subprocess", "tempfile", "threading", "time", "urllib.request"}
+MAY_IMPORT_FLASK = ("nudge_sdk/hosts/flask.py", "nudge_sdk/demo/")
 FLASK = {"flask", "flask_sqlalchemy", "jinja2", "jinja2_fragments", "werkzeug", "wtforms"}
 DATABASE = {"sqlalchemy", "sqlite3", "psycopg", "alembic", "duckdb", "ibis"}
 CLOCK = re.compile(r"\bdate(time)?\.(now|utcnow|today)$")
@@ -137,7 +138,7 @@ def may_be_lazy(module: Module, found: Import) -> bool:
 
 
 def flask_inside(module: Module) -> Iterator[str]:
-    if module.part == "admin" or module.path == "nudge_sdk/hosts/flask.py":
+    if module.part == "admin" or module.path.startswith(MAY_IMPORT_FLASK):
         return
     for found in module.imports():
         if found.root in FLASK and not may_be_lazy(module, found):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -125,7 +126,7 @@ def _write_dump(dump: Dump, *, sha256: bool, output: str | None) -> None:
 @contextmanager
 def _written(output: str | None) -> Iterator[IO[bytes]]:
     if output is None:
-        yield click.get_binary_stream("stdout")
+        yield sys.stdout.buffer
         return
     with open(output, "wb") as file:
         yield cast("IO[bytes]", file)
@@ -190,7 +191,7 @@ def _iso_or_none(at: int | None) -> str | None:
 
 def _say_course(document: dict[str, Any]) -> None:
     standing = document["standing"]
-    who = f"{document['user']} in {document['account']}" if document["user"] else document["account"]
+    who = f"{document['user']} in {document['account']}" if document["user"] else str(document["account"])
     click.echo(f"{who}: {standing['tier']}, score {standing['score'] / 1000:g}, fit {standing['fit'] / 1000:g}")
     for change in document["transitions"]:
         click.echo(f"  {change['at']}: {change['from']} to {change['to']} ({change['cause']})")

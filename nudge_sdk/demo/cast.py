@@ -34,6 +34,11 @@ class Person(NamedTuple):
     can_purchase: bool = True
     paid_days_ago: float | None = None
 
+    @property
+    def account_id(self) -> str:
+        """Id of their account."""
+        return self.account.lower().replace(" ", "-")
+
 
 def _sessions(*days_ago: float) -> tuple[Act, ...]:
     return tuple((days, "session_started", {}) for days in days_ago)

@@ -46,7 +46,7 @@ class Saying(NamedTuple):
 
 def workspace_of(person: Person, now: int) -> Workspace:
     """Return the account of one of the cast, as their acts left it."""
-    workspace = Workspace(person.key, person.account, person.employees, team=[person.name])
+    workspace = Workspace(person.account_id, person.account, person.employees, team=[person.name])
     for days_ago, event, properties in person.acts:
         workspace.apply(event, properties, now - round(days_ago * DAY))
     if person.paid_days_ago is not None:
@@ -81,19 +81,19 @@ def tell(client: NudgeClient, clock: DemoClock, sayings: list[Saying]) -> None:
 
 
 def _of_person(person: Person, now: int) -> Iterator[Saying]:
-    workspace = workspace_of(person, now)
+    workspace, user, account = workspace_of(person, now), person.key, person.account_id
     begin = now - round((max(days_ago for days_ago, _, _ in person.acts) + 0.01) * DAY)
-    yield Saying(begin, "group", person.key, person.key, "", {**workspace.traits(), "plan": "free"})
-    yield Saying(begin, "identify", person.key, person.key, "", {"name": person.name, "role": person.role})
+    yield Saying(begin, "group", account, user, "", {**workspace.traits(), "plan": "free"})
+    yield Saying(begin, "identify", account, user, "", {"name": person.name, "role": person.role})
     for days_ago, event, properties in person.acts:
         at = now - round(days_ago * DAY)
-        yield Saying(at, "track", person.key, person.key, event, {**properties, "role": person.role})
+        yield Saying(at, "track", account, user, event, {**properties, "role": person.role})
         if event == "teammate_invited":
             yield from _colleague(workspace, str(properties["name"]), at, days_ago)
     if person.paid_days_ago is not None:
         at = now - round(person.paid_days_ago * DAY)
-        yield Saying(at, "convert", person.key, "", "paid", {})
-        yield Saying(at + 1, "group", person.key, person.key, "", workspace.traits())
+        yield Saying(at, "convert", account, "", "paid", {})
+        yield Saying(at + 1, "group", account, user, "", workspace.traits())
 
 
 def _colleague(workspace: Workspace, name: str, at: int, days_ago: float) -> Iterator[Saying]:
@@ -122,9 +122,7 @@ def _of_account(number: int, now: int, random: Random) -> Iterator[Saying]:
         yield Saying(now - round(begins / 2 * DAY), "convert", account, "", "paid", {})
 
 
-def _of_member(
-    account: str, user: str, joined: float, keenness: float, now: int, random: Random
-) -> Iterator[Saying]:
+def _of_member(account: str, user: str, joined: float, keenness: float, now: int, random: Random) -> Iterator[Saying]:
     days = sorted((random.uniform(0.2, joined) for _ in range(round(3 + keenness * joined / 4))), reverse=True)
     for days_ago in days:
         yield Saying(now - round(days_ago * DAY), "track", account, user, "session_started", {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple
 
 from nudge_sdk import Definition, NudgeClient, Options
@@ -73,10 +74,10 @@ CONTEXTS = tuple({"page": f"/projects/{index}/edit", "seats_left": index % 9} fo
 QUESTIONS = tuple(
     Asked(PEOPLE[index % 1000].user, PEOPLE[index % 1000].account, CONTEXTS[index % 997]) for index in range(30_000)
 )
+# Who does something next is drawn: no member is met twice as seldom, or as often, as chance has it.
 DONE = tuple(
     Done(person.user, person.account, EVENTS[index % 10], {"plan": "pro", "n": index})
-    for index in range(30_000)
-    for person in (PEOPLE[index * 613 % 1000],)
+    for index, person in enumerate(Random(3).choices(PEOPLE, k=30_000))
 )
 
 
@@ -176,7 +177,7 @@ def _nudge(index: int, *, shows: bool) -> Nudge:
         lifetime=1_000_000 if shows else 3,
         content=Content(
             type="card",
-            title='Well done, {{ user_name | there }}',
+            title="Well done, {{ user_name | there }}",
             body="You use **all** that this plan has.",
             cta=Button(label="See plans", url="/plans"),
         ),
