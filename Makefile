@@ -2,6 +2,7 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 READY := .venv/.installed
+BENCH_READY := .venv/.installed-bench
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format wheel-check bench
@@ -27,7 +28,7 @@ format: $(READY) ## put the code into shape
 wheel-check: $(READY) ## build the wheel and try it outside the checkout
 	$(BIN)/python -m tests.packaging.wheel_check
 
-bench: $(READY) ## measure; one JSON line a figure
+bench: $(BENCH_READY) ## measure; one JSON line a figure; make bench ARGS="--only decide"
 	$(BIN)/python -m tests.bench $(ARGS)
 
 $(READY): pyproject.toml
@@ -35,6 +36,10 @@ $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$$($(PYTHON) --version) is too old: name Python 3.11 or newer: make PYTHON=/path/to/python" >&2; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv || { $(install_venv) && $(PYTHON) -m venv --clear .venv; }
 	$(BIN)/python -m pip install --quiet -e '.[dev,admin]'
+	@touch $@
+
+$(BENCH_READY): $(READY)
+	$(BIN)/python -m pip install --quiet -e '.[bench]'
 	@touch $@
 
 # Debian ships Python without the part of venv that installs pip.

@@ -46,10 +46,8 @@ def publish(file: str, store: str, by: str, note: str, override: str) -> None:
 
     definition = read_definition(_text(file))
     findings = lint(definition)
-    serious = [finding for finding in findings if finding.severity != "note"]
-    for finding in serious:
-        click.echo(str(finding), err=True)
     if is_blocking(findings) and not override.strip():
+        _say_blocking(findings)
         raise SetupError(
             "the definition is not published, because of the blocking findings above; mend them, or publish with "
             '--override "the reason why it is right"'
@@ -59,6 +57,9 @@ def publish(file: str, store: str, by: str, note: str, override: str) -> None:
     with opened_client(store, make=True) as client:
         number = client.publish(definition, by=by, note=note, progress=_progress if sys.stderr.isatty() else None)
     click.echo(f"definition {number} is in force")
+    warnings = sum(finding.severity == "warn" for finding in findings)
+    if warnings:
+        click.echo(f"{warnings} findings to think about; see: nudge lint {file}", err=True)
 
 
 @click.command()
@@ -135,6 +136,12 @@ def _text(file: str) -> str:
             return f"{opened.read()}\n"
         except UnicodeDecodeError as error:
             raise SetupError(f"{file} is not UTF-8 text (at byte {error.start}); save it as UTF-8") from None
+
+
+def _say_blocking(findings: Sequence[Finding]) -> None:
+    for finding in findings:
+        if finding.severity == "block":
+            click.echo(str(finding), err=True)
 
 
 def _say_findings(findings: Sequence[Finding]) -> None:

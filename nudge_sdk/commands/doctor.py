@@ -24,7 +24,7 @@ def doctor(store: str, journal: str | None, as_json: bool) -> None:
     Example:
       nudge doctor --store sqlite:////var/lib/shop/nudge.db
     """
-    from nudge_sdk.health import examine
+    from nudge_sdk.commands.health import examine
 
     checks = examine(store, journal)
     is_well = all(check.is_well for check in checks)

@@ -11,6 +11,7 @@ import click
 
 from nudge_sdk.commands.opening import live_catalog, opened_store
 from nudge_sdk.commands.options import account_option, at_option, json_option, say_json, store_option
+from nudge_sdk.errors import SetupError
 
 if TYPE_CHECKING:
     from nudge_sdk.exporting import Dump
@@ -56,6 +57,7 @@ def export(store: str, what: str | None, at: int, sha256: bool, output: str | No
     with opened_store(store) as opened:
         catalog = live_catalog(opened)
         if what == "states":
+            _check_counted(opened, catalog.rules.signals)
             _write_dump(Dump(stored_states(opened), catalog.rules, at), sha256=sha256, output=output)
             return
     from nudge_sdk.documents import to_yaml
@@ -109,6 +111,14 @@ def replay(store: str, everybody: bool, at: int, sha256: bool, as_json: bool, **
         _say_course(document)
 
 
+def _check_counted(store: Store, signals: int) -> None:
+    behind = store.count_outdated(signals)
+    if behind:
+        raise SetupError(
+            f"{behind} members and accounts are not counted by the definition in force yet; run: nudge worker --once"
+        )
+
+
 def _write_dump(dump: Dump, *, sha256: bool, output: str | None) -> None:
     if sha256:
         digest = dump.sha256()
@@ -140,7 +150,6 @@ def _unnumbered(definition: Definition) -> Definition:
 
 
 def _course(store: Store, account: str | None, user: str | None, at: int) -> tuple[Key, Course]:
-    from nudge_sdk.errors import SetupError
     from nudge_sdk.exporting import moves_in, records_for
     from nudge_sdk.rules.records import personal_account
     from nudge_sdk.rules.replay import replay as run

@@ -87,4 +87,18 @@ def check_exists(url: str) -> None:
 
 def sqlite_file(url: str) -> Path | None:
     """Return the file that a URL names, if it names one."""
-    return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
+    return Path(url.removeprefix(_SQLITE).partition("?")[0]) if url.startswith(_SQLITE) else None
+
+
+def journals_of(url: str, journal: str | None) -> Path:
+    """Return the folder of a store's journals.
+
+    Raises:
+        SetupError: It is not said, and the store is no file that it could be beside.
+    """
+    if journal:
+        return Path(journal)
+    path = sqlite_file(url)
+    if path is None:
+        raise SetupError("say in which folder the journals are: --journal /var/lib/…")
+    return path.with_name(f"{path.name}-journals")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nudge_sdk.commands.opening import opened_store
+from nudge_sdk.commands.opening import journals_of, opened_store
 from nudge_sdk.commands.options import journal_option, store_option
 from nudge_sdk.errors import NudgeError, SetupError
 
@@ -51,9 +51,9 @@ def worker(store: str, journal: str | None, once: bool, pause: float) -> None:
     """
     from nudge_sdk.client import NudgeClient
 
+    folder = journals_of(store, journal)
     with opened_store(store, make=True) as opened:
-        folder = None if journal else f"{store.removeprefix('sqlite:///')}-journals"
-        client = NudgeClient(opened, journal=journal or folder, drain="external")
+        client = NudgeClient(opened, journal=folder, drain="external")
         drainer = client.drainer
         if drainer is None:
             raise SetupError("this store needs no worker")

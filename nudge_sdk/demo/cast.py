@@ -121,7 +121,7 @@ CAST: tuple[Person, ...] = (
     ),
     Person(
         "hana", "Hana Levi", "marketer", "Levi Books", 15,
-        "In help", "Ready nine days ago, and has not upgraded. A guide finishes what she began, with a video and a person.",
+        "In help", "Ready nine days ago, not upgraded. A guide finishes what she began, with a video and a person.",
         "/dashboard", "help_automation",
         (*_sessions(11.1, 10.1, 9.1, 2.1), *_set_up(11, "levibooks.example", 260), _campaign(9.4, "New this month"),
          *_invites(9.1, "Noa Peretz", "Dan Shapiro", "Tal Cohen")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, Flask, Response, abort, current_app, flash, g, redirect, render_template, request, session
+from flask import Blueprint, Flask, Response, abort, current_app, flash, redirect, render_template, request, session
 from flask import url_for as link
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -319,7 +319,6 @@ def _only_from_here() -> Response | None:
 
 
 def _only_logged_in() -> Answer | None:
-    g.now = _demo().clock()
     return None if request.endpoint in OPEN or _person() else redirect(link("pages.people"), 303)
 
 

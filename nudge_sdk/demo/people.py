@@ -110,7 +110,7 @@ def _of_account(number: int, now: int, random: Random) -> Iterator[Saying]:
     traits = {"name": f"{owner} {random.choice(_TRADES.split())}", "employees": random.choice([3, 8, 20, 45, 90, 140])}
     begins = random.uniform(_NEAR, DAYS)
     keenness = random.random()
-    for place in range(random.randint(1, 4)):
+    for place in range(random.randint(1, 5)):
         user = f"{account}.{place + 1}"
         name = f"{random.choice(_FIRST.split())} {owner if place == 0 else random.choice(_LAST.split())}"
         joined = max(1.0, begins - place * random.uniform(0.5, 4))
@@ -132,14 +132,13 @@ def _of_member(account: str, user: str, joined: float, keenness: float, now: int
 
 
 def _some_act(random: Random) -> tuple[str, dict[str, Any]]:
-    return random.choice(
-        [
-            ("domain_connected", {"domain": "example.com"}),
-            ("contacts_imported", {"count": random.randint(20, 300)}),
-            ("campaign_sent", {"name": random.choice(_CAMPAIGNS)}),
-            ("campaign_sent", {"name": random.choice(_CAMPAIGNS)}),
-            ("teammate_invited", {"name": random.choice(_FIRST.split())}),
-            ("workflow_started", {"name": "Welcome series"}),
-            ("integration_connected", {"name": "Web shop", "kind": "core"}),
-        ]
-    )
+    acts: list[tuple[str, dict[str, Any]]] = [
+        ("domain_connected", {"domain": "example.com"}),
+        ("contacts_imported", {"count": random.randint(20, 300)}),
+        ("campaign_sent", {"name": random.choice(_CAMPAIGNS)}),
+        ("campaign_sent", {"name": random.choice(_CAMPAIGNS)}),
+        ("teammate_invited", {"name": random.choice(_FIRST.split())}),
+        ("workflow_started", {"name": "Welcome series"}),
+        ("integration_connected", {"name": "Web shop", "kind": "core"}),
+    ]
+    return random.choice(acts)

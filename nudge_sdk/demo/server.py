@@ -11,6 +11,7 @@ from threading import Lock
 
 import msgspec
 from flask import Flask
+from werkzeug.serving import make_server
 
 from nudge_sdk.client import NudgeClient
 from nudge_sdk.demo.cast import CAST
@@ -120,7 +121,9 @@ def main(host: str = "127.0.0.1", port: int = 8000, *, check: bool = False) -> i
         print(f"  {person.name:<14} {person.state:<22} {person.expect}")
     print("Stop with Ctrl+C.", flush=True)
     try:
-        app.run(host, port, threaded=True)
+        make_server(host, port, app, threaded=True).serve_forever()
+    except KeyboardInterrupt:
+        print("Stopped.")
     finally:
         demo.client.close()
     return 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from nudge_sdk.errors import RecordError, StoreBusyError, StoreError
+from nudge_sdk.errors import ImportFileError, RecordError, StoreBusyError, StoreError
 from nudge_sdk.importing.rejects import Rejects
 from nudge_sdk.importing.rows import Refused, Row
 from nudge_sdk.importing.sources import STDIN
@@ -94,15 +94,19 @@ class ImportRun:
 
     def _take_all(self, rows: Iterable[Row | Refused]) -> None:
         pending: list[Row] = []
-        for row in rows:
-            if isinstance(row, Row):
-                self._has_good = True
-                pending.append(row)
-            else:
-                self._set_aside(row)
-            if len(pending) >= self.batch:
-                self._take_batch(pending)
-                pending = []
+        try:
+            for row in rows:
+                if isinstance(row, Row):
+                    self._has_good = True
+                    pending.append(row)
+                else:
+                    self._set_aside(row)
+                if len(pending) >= self.batch:
+                    batch, pending = pending, []
+                    self._take_batch(batch)
+        except ImportFileError:
+            self._take_batch(pending)
+            raise
         self._take_batch(pending)
 
     def _take_batch(self, rows: list[Row]) -> None:

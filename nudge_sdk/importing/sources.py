@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Literal, Self, TypeVar, cast
+from typing import Literal, Self, TypeVar, cast
 
 from nudge_sdk.errors import ImportFileError
 
@@ -49,9 +49,8 @@ class Source:
             packed = self._file.peek(2)[:2] == _GZIP
         except OSError as error:
             raise ImportFileError(f"{self.name} cannot be read: {error.strerror or error}") from None
-        # GzipFile reads like any binary stream, which its type does not say.
-        unpacked = cast("IO[bytes]", gzip.GzipFile(fileobj=self._file)) if packed else self._file
-        self.stream = io.BufferedReader(cast("io.RawIOBase", unpacked), BUFFER_BYTES)
+        # No second buffer over GzipFile: where a file is cut off, it would lose what it holds.
+        self.stream = cast("io.BufferedReader", gzip.GzipFile(fileobj=self._file)) if packed else self._file
 
     @property
     def position(self) -> int:
@@ -99,12 +98,12 @@ class Source:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if self.stream is not self._file:
+            self.stream.close()
         if self.path == STDIN:
             # Standard input is not ours to close.
-            self.stream.detach()
             self._file.detach()
         else:
-            self.stream.close()
             self._file.close()
 
 

@@ -141,7 +141,9 @@ class EntryRule:
 class SubjectRules:
     """How one segment judges members, or accounts."""
 
-    __slots__ = ("caps", "has_decay", "hold_days", "hot", "milestones", "segment", "warm")
+    __slots__ = (
+        "active_windows", "by_signal", "caps", "hold_days", "hot", "milestones", "segment", "value_signals", "warm",
+    )  # fmt: skip
 
     def __init__(self, definition: Definition, segment: Segment, subject: Subject) -> None:
         mine = [milestone for milestone in built_in_milestones(definition) if milestone.subject == subject]
@@ -153,7 +155,18 @@ class SubjectRules:
         self.warm = EntryRule(thresholds.warm, bits) if thresholds.warm else None
         self.hot = EntryRule(thresholds.hot, bits) if thresholds.hot else None
         self.hold_days = segment.hold_days
-        self.has_decay = any(milestone.half_life for milestone in self.milestones)
+        self.active_windows = frozenset(
+            gate.days for rule in (self.warm, self.hot) if rule for gate in rule.gates if gate.active_users
+        )
+        self.by_signal: dict[str, list[int]] = {}
+        for index, milestone in enumerate(self.milestones):
+            if milestone.signal_id:
+                self.by_signal.setdefault(milestone.signal_id, []).append(index)
+        self.value_signals = frozenset(
+            signal_id(milestone.signal)
+            for milestone in mine
+            if milestone.signal and milestone.signal.measure == "values"
+        )
 
 
 class SegmentRules:
@@ -191,6 +204,7 @@ class Rules:
         self.signals = signals
         self.plan = Plan(signals_of(definition), capacity)
         self.segments = tuple(SegmentRules(definition, segment) for segment in (*definition.segments, EVERYBODY))
+        self.has_timed_segments = any(segment.next_change for segment in self.segments)
         self.goals = definition.goals
 
     def segment_of(self, facts: Facts) -> SegmentRules:

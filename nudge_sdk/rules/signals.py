@@ -93,7 +93,9 @@ def _count_one(state: State, counted: Counted, record: Record, user_id: str, cap
         if found is None:
             return False
         value = value_hash(found)
-    state.tally(counted.id).add(record.counted_at, amount, value, capacity)
+    at = record.counted_at
+    state.tally(counted.id).add(at, amount, value, capacity)
+    state.touched[counted.id] = min(at // DAY, state.touched.get(counted.id, at // DAY))
     return True
 
 
@@ -130,6 +132,8 @@ def compile_lapse(signal: Signal, window: Window | None, needed: int) -> Callabl
     if window.days is None:
         return lambda tally, at: FOREVER
     length = window.days
+    if signal.measure in ("count", "days"):
+        return _counted_lapse(length, needed, by_day=signal.measure == "days")
     read = compile_reader(signal, window)
     only_falls = signal.measure != "sum"
 
@@ -141,6 +145,21 @@ def compile_lapse(signal: Signal, window: Window | None, needed: int) -> Callabl
             midnight = day * DAY
             if (read(tally, midnight, 0) >= needed) != is_reached:
                 return midnight
+        return FOREVER
+
+    return lapse
+
+
+def _counted_lapse(length: int, needed: int, *, by_day: bool) -> Callable[[Tally, int], int]:
+    """Return the midnight at which the latest ``needed`` occurrences (or days) are no longer all in the window."""
+
+    def lapse(tally: Tally, at: int) -> int:
+        start, end = _trailing_slice(tally, at, length)
+        left = needed
+        for index in range(end - 1, start - 1, -1):
+            left -= 1 if by_day else tally.counts[index]
+            if left <= 0:
+                return (tally.days[index] + length) * DAY
         return FOREVER
 
     return lapse

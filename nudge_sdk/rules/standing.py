@@ -6,17 +6,22 @@ from one standing to the next and never computed again.
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
-
 import msgspec
 
-from nudge_sdk.errors import RecordError
 from nudge_sdk.rules.compiled import EntryRule, Rules, SegmentRules, SubjectRules
 from nudge_sdk.rules.conditions import Facts
 from nudge_sdk.rules.definition import Segment, Tier
+from nudge_sdk.rules.measuring import (
+    Found,
+    Judged,
+    active_users,
+    evaluate,
+    measure,
+    measure_earlier,
+    signup_of,
+)
 from nudge_sdk.rules.state import State
-from nudge_sdk.rules.times import DAY, FOREVER, SECOND, day_of, end_of_day, to_micros
+from nudge_sdk.rules.times import DAY, FOREVER, day_of, end_of_day
 
 
 class Episode(msgspec.Struct, frozen=True, array_like=True):
@@ -72,6 +77,24 @@ class Standing(msgspec.Struct, frozen=True, array_like=True):
     episode: Episode | None = None
 
 
+__all__ = [
+    "RANK",
+    "UNJUDGED",
+    "Episode",
+    "Judged",
+    "Standing",
+    "active_users",
+    "decode_standing",
+    "encode_standing",
+    "evaluate",
+    "is_opted_out",
+    "join_standings",
+    "judge",
+    "met_goals",
+    "phase_of",
+    "signup_of",
+]
+
 RANK: dict[Tier, int] = {"none": 0, "warm": 1, "hot": 2}
 
 UNJUDGED = Standing(0, 0, "", 0, 0, "none", "none", 0, FOREVER, {})
@@ -79,54 +102,6 @@ UNJUDGED = Standing(0, 0, "", 0, 0, "none", "none", 0, FOREVER, {})
 
 encode_standing = msgspec.msgpack.Encoder().encode
 decode_standing = msgspec.msgpack.Decoder(Standing).decode
-
-
-class Judged:
-    """A member or an account to be judged: its state and what of the account matters to it.
-
-    Attributes:
-        user_id: The member; empty for the account itself.
-        state: Its own state.
-        account: The account's state (its own for an account).
-        facts: What conditions may look at; ``refresh`` after traits changed.
-        signup: The instant of sign-up; 0 where nothing is known.
-    """
-
-    __slots__ = ("account", "facts", "signup", "state", "user_id")
-
-    def __init__(self, user_id: str, state: State, account: State) -> None:
-        self.user_id = user_id
-        self.state = state
-        self.account = account
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Read traits anew."""
-        facts = Facts(0)
-        facts.account_traits = self.account.plain_traits()
-        facts.traits = self.state.plain_traits() if self.user_id else {}
-        self.facts = facts
-        self.signup = signup_of(facts.traits if self.user_id else facts.account_traits, self.state)
-        facts.signup_at = self.signup
-        facts.state = self.state
-
-    @property
-    def is_member(self) -> bool:
-        """Whether this is a member rather than an account."""
-        return bool(self.user_id)
-
-
-def signup_of(traits: dict[str, Any], state: State) -> int:
-    """Return the instant of sign-up: trait ``created_at`` (ISO 8601, or Unix seconds), else the first event."""
-    given = traits.get("created_at")
-    if isinstance(given, int | float) and not isinstance(given, bool):
-        return round(given * SECOND)
-    if isinstance(given, str | datetime):
-        try:
-            return to_micros(given)
-        except RecordError:
-            pass
-    return state.first or 0
 
 
 def judge(rules: Rules, subject: Judged, at: int, previous: Standing, cause: str) -> Standing:
@@ -142,8 +117,9 @@ def judge(rules: Rules, subject: Judged, at: int, previous: Standing, cause: str
     subject.facts.now = at
     segment = rules.segment_of(subject.facts)
     by = segment.member if subject.is_member else segment.account
-    score, fit, mask = evaluate(by, subject, at)
-    entry = _entered(by, subject, (score, fit, mask), at)
+    found = measure(by, subject, at)
+    mask = found.mask
+    entry = _entered(by, subject, found.totals, at)
     tier = _held(by, subject, entry, at)
     reached = _carry_reached(by, mask, previous.reached, at)
     episode = _next_episode(rules, segment.segment, subject, previous.episode, (entry, at, cause))
@@ -151,12 +127,12 @@ def judge(rules: Rules, subject: Judged, at: int, previous: Standing, cause: str
         at,
         rules.number,
         segment.segment.key,
-        score,
-        fit,
+        found.score,
+        found.fit,
         tier,
         entry,
         0 if subject.is_member else _widest_active(by, subject.state, at),
-        _next_change(rules, segment, subject, (at, tier, entry, mask, episode)),
+        _next_change(rules, segment, subject, (at, tier == entry, found, episode)),
         reached,
         at if RANK[tier] > RANK[previous.tier] else (previous.risen_at if tier == previous.tier else 0),
         episode,
@@ -169,35 +145,6 @@ def join_standings(target: Standing, source: Standing) -> Standing:
     episodes = [standing.episode for standing in (target, source) if standing.episode]
     episode = min(episodes, key=lambda each: each.started_at, default=None)
     return msgspec.structs.replace(later, episode=episode, reached={**source.reached, **target.reached})
-
-
-def evaluate(by: SubjectRules, subject: Judged, at: int) -> tuple[int, int, int]:
-    """Return (score, fit, set of reached milestones) at an instant; an earlier day is judged by its day counts."""
-    state, facts, signup = subject.state, subject.facts, subject.signup
-    facts.now = at
-    score = fit = mask = 0
-    in_groups: dict[str, int] | None = None
-    for milestone in by.milestones:
-        if not milestone.reached(state, facts, at, signup):
-            continue
-        mask |= milestone.bit
-        points = milestone.points_at(state, at)
-        if milestone.is_fit:
-            fit += points
-        elif milestone.group in by.caps:
-            in_groups = in_groups or {}
-            in_groups[milestone.group] = in_groups.get(milestone.group, 0) + points
-        else:
-            score += points
-    if in_groups:
-        score += sum(min(points, by.caps[group]) for group, points in in_groups.items())
-    return score, fit, mask
-
-
-def active_users(account: State, at: int, days: int) -> int:
-    """Return how many members had any event in the last ``days`` UTC days and have not left."""
-    low = day_of(at) - days
-    return sum(1 for user_id, day in account.members.items() if day > low and not account.has_left(user_id))
 
 
 def is_opted_out(subject: Judged) -> bool:
@@ -256,7 +203,7 @@ def _held(by: SubjectRules, subject: Judged, entry: Tier, at: int) -> Tier:
         if best == "hot" or (best == "warm" and by.hot is None):
             return best
         end = end_of_day(day)
-        earlier = _entered(by, subject, evaluate(by, subject, end), end)
+        earlier = _entered(by, subject, measure_earlier(by, subject, day), end)
         if RANK[earlier] > RANK[best]:
             best = earlier
     return best
@@ -308,32 +255,25 @@ def _rest_over(episode: Episode, segment: Segment) -> int:
 
 
 def _next_change(
-    rules: Rules, segment: SegmentRules, subject: Judged, found: tuple[int, Tier, Tier, int, Episode | None]
+    rules: Rules, segment: SegmentRules, subject: Judged, judged: tuple[int, bool, Found, Episode | None]
 ) -> int:
-    at, tier, entry, mask, episode = found
-    state, facts = subject.state, subject.facts
-    facts.now = at
+    at, is_entered, found, episode = judged
+    subject.facts.now = at
     by = segment.member if subject.is_member else segment.account
-    soonest = _segment_change(rules, facts)
-    if tier != entry or (by.has_decay and _is_fading(by, state, mask, at)):
-        soonest = min(soonest, (day_of(at) + 1) * DAY)
-    for milestone in by.milestones:
-        soonest = min(soonest, milestone.next_change(state, facts, at))
-    if not subject.is_member:
-        soonest = min(soonest, _active_change(by, state, at))
-    return min(soonest, _episode_change(episode, segment.segment, at))
-
-
-def _is_fading(by: SubjectRules, state: State, mask: int, at: int) -> bool:
-    """Whether any points that fade are left: whole days decide, so the next midnight may change the score."""
-    return any(
-        milestone.half_life and mask & milestone.bit and milestone.points_at(state, at) for milestone in by.milestones
+    soonest = min(
+        found.next_change, _segment_change(rules, subject.facts), _episode_change(episode, segment.segment, at)
     )
+    if not is_entered or found.is_fading:
+        soonest = min(soonest, (day_of(at) + 1) * DAY)
+    if by.active_windows and not subject.is_member:
+        soonest = min(soonest, _active_change(by, subject.state, at))
+    return soonest
 
 
 def _segment_change(rules: Rules, facts: Facts) -> int:
-    changes = [segment.next_change(facts) for segment in rules.segments if segment.next_change]
-    return min(changes, default=FOREVER)
+    if not rules.has_timed_segments:
+        return FOREVER
+    return min(segment.next_change(facts) for segment in rules.segments if segment.next_change)
 
 
 def _episode_change(episode: Episode | None, segment: Segment, at: int) -> int:
@@ -346,23 +286,17 @@ def _episode_change(episode: Episode | None, segment: Segment, at: int) -> int:
     return min((day * DAY for day in days if day * DAY > at), default=FOREVER)
 
 
-def _gates(by: SubjectRules) -> list[tuple[int, int]]:
-    rules = [rule for rule in (by.warm, by.hot) if rule]
-    return [(gate.active_users, gate.days) for rule in rules for gate in rule.gates if gate.active_users]
-
-
 def _widest_active(by: SubjectRules, account: State, at: int) -> int:
-    return active_users(account, at, max((days for _, days in _gates(by)), default=7))
+    return active_users(account, at, max(by.active_windows, default=7))
 
 
 def _active_change(by: SubjectRules, account: State, at: int) -> int:
-    """Return the next midnight at which the count of active members can fall."""
-    windows = {days for _, days in _gates(by)} or {7}
+    """Return the next midnight at which the count of active members that a gate asks for can fall."""
     today = day_of(at)
     leaving = [
         (day + days) * DAY
         for user_id, day in account.members.items()
-        for days in windows
+        for days in by.active_windows
         if today - days < day <= today and not account.has_left(user_id)
     ]
     return min(leaving, default=FOREVER)

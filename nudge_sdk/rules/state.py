@@ -62,10 +62,11 @@ class Tally:
         early, early_with: The earliest occurrences: instants, and with each its amount or value hash.
         value_days: Distinct value (hash) to the last day it was seen.
         value_times: Distinct value (hash) to the instant it was first seen.
+        packed: Its packed form while nothing was added since.
     """
 
     __slots__ = (
-        "counts", "days", "early", "early_with", "first", "last", "sums", "total", "total_sum", "value_days",
+        "counts", "days", "early", "early_with", "first", "last", "packed", "sums", "total", "total_sum", "value_days",
         "value_times",
     )  # fmt: skip
 
@@ -81,9 +82,11 @@ class Tally:
         self.early_with: list[int] = []
         self.value_days: dict[int, int] = {}
         self.value_times: dict[int, int] = {}
+        self.packed: _PackedTally | None = None
 
     def add(self, at: int, amount: int | None, value: int | None, capacity: Capacity) -> None:
         """Count one occurrence; ``amount`` for sums, ``value`` (a hash) for distinct values."""
+        self.packed = None
         self._widen(at, at, 1)
         day = at // DAY
         self._add_day(day, 1, amount, capacity)
@@ -96,6 +99,7 @@ class Tally:
 
     def merge(self, other: Tally, capacity: Capacity) -> None:
         """Take in what another tally counted of other records."""
+        self.packed = None
         self._widen(other.first, other.last, other.total)
         self.total_sum += other.total_sum
         has_sums = bool(other.sums)
@@ -110,6 +114,7 @@ class Tally:
 
     def rename_value(self, old: int, new: int, capacity: Capacity) -> None:
         """Count one distinct value as another (two members became one)."""
+        self.packed = None
         if old in self.value_days:
             keep_latest(self.value_days, new, self.value_days.pop(old), capacity.values)
         if old in self.value_times:
@@ -181,9 +186,12 @@ class State:
         opted_out: Category (empty for all) to (at, message id, is out).
         members: Of an account: member to the last UTC day of any counted event.
         left: Of an account: member to (at, message id, has left).
+        touched: Signals counted since they were last measured, to the earliest UTC day; no part of what is packed.
     """
 
-    __slots__ = ("clamped", "events", "first", "goals", "last", "left", "members", "opted_out", "tallies", "traits")
+    __slots__ = (
+        "clamped", "events", "first", "goals", "last", "left", "members", "opted_out", "tallies", "touched", "traits",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.events = 0
@@ -196,6 +204,7 @@ class State:
         self.opted_out: dict[str, Written] = {}
         self.members: dict[str, int] = {}
         self.left: dict[str, Written] = {}
+        self.touched: dict[str, int] = {}
 
     def note_event(self, at: int, *, is_clamped: bool = False) -> None:
         """Count that something happened, whatever it was."""
@@ -411,7 +420,9 @@ def _canonical_tally(tally: Tally) -> dict[str, Any]:
 
 
 def _pack_tally(tally: Tally) -> _PackedTally:
-    return _PackedTally(
+    if tally.packed is not None:
+        return tally.packed
+    tally.packed = _PackedTally(
         tally.total,
         tally.first,
         tally.last,
@@ -424,6 +435,7 @@ def _pack_tally(tally: Tally) -> _PackedTally:
         tally.value_days,
         tally.value_times,
     )
+    return tally.packed
 
 
 def _unpack_tally(raw: _PackedTally) -> Tally:
@@ -436,6 +448,7 @@ def _unpack_tally(raw: _PackedTally) -> Tally:
     tally.sums = [int(amount) for amount in raw.sums] if raw.sums else []
     tally.early_with = [int(extra) for extra in raw.early_with] if raw.early_with else []
     tally.value_days, tally.value_times = raw.value_days, raw.value_times
+    tally.packed = raw
     return tally
 
 

@@ -50,11 +50,15 @@ class Work:
     __slots__ = ("is_changed", "is_ledger_changed", "is_moved", "judged", "ledger", "row", "standing", "state")
 
     def __init__(self, row: SubjectRow) -> None:
-        self.row = row
         self.state = unpack(row.state)
         self.standing = decode_standing(row.standing) if row.standing else UNJUDGED
-        self.ledger: Ledger = unpack_ledger(row.ledger)
         self.judged: Judged | None = None
+        self.renew(row)
+
+    def renew(self, row: SubjectRow) -> None:
+        """Begin on a row that holds this very state and standing."""
+        self.row = row
+        self.ledger: Ledger = unpack_ledger(row.ledger)
         self.is_changed = self.is_ledger_changed = self.is_moved = False
 
     def touch(self, record: Record) -> None:
@@ -66,6 +70,33 @@ class Work:
         row.last_day = day if row.last_day is None else max(row.last_day, day)
 
 
+class Warm:
+    """Subjects as the last folds left them, so that a busy member is not unpacked again and again.
+
+    One is taken only while the row still holds the very bytes it was written with.
+    """
+
+    def __init__(self, most: int = 2_000) -> None:
+        self.most = most
+        self._works: dict[Key, Work] = {}
+
+    def take(self, row: SubjectRow) -> Work | None:
+        """Return the work of a row, or None; it is the caller's alone."""
+        work = self._works.pop(row.key, None)
+        if work is None or work.row.state != row.state or work.row.standing != row.standing:
+            return None
+        work.renew(row)
+        return work
+
+    def keep(self, works: dict[Key, Work]) -> None:
+        """Keep works whose rows are committed."""
+        for key, work in works.items():
+            if not work.is_moved and work.row.state:
+                self._works[key] = work
+        while len(self._works) > self.most:
+            self._works.pop(next(iter(self._works)), None)
+
+
 class Fold:
     """One transaction's worth of work.
 
@@ -73,9 +104,11 @@ class Fold:
         transaction: The open transaction.
         catalog: The published definitions.
         now: The present instant, in microseconds.
+        warm: Subjects that need not be unpacked.
     """
 
-    def __init__(self, transaction: FoldTransaction, catalog: Catalog, now: int) -> None:
+    def __init__(self, transaction: FoldTransaction, catalog: Catalog, now: int, *, warm: Warm | None = None) -> None:
+        self.warm = warm or Warm(0)
         self.transaction = transaction
         self.catalog = catalog
         self.now = now
@@ -138,7 +171,7 @@ class Fold:
         """Lock subjects, and bring their counts to the present signal set."""
         missing = sorted(set(keys) - self.works.keys())
         rows = self.transaction.lock_subjects(missing)
-        self.works.update((key, Work(rows[key])) for key in missing)
+        self.works.update((key, self.warm.take(rows[key]) or Work(rows[key])) for key in missing)
         outdated = {key[0] for key in missing if self._is_outdated(rows[key])}
         for account_id in sorted(outdated):
             self._rebuild(account_id)
@@ -259,9 +292,9 @@ class Fold:
 
     def judged(self, work: Work) -> Judged:
         """Return a subject ready to be judged."""
-        if work.judged is None:
-            account = self.works[work.row.account_id, ""]
-            work.judged = Judged(work.row.user_id, work.state, account.state)
+        account = self.works[work.row.account_id, ""].state
+        if work.judged is None or work.judged.account is not account:
+            work.judged = Judged(work.row.user_id, work.state, account)
         return work.judged
 
     def _step(self, work: Work, to: int) -> None:

@@ -13,7 +13,7 @@ from nudge_sdk.errors import RecordError, StoreBusyError, StoreError
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.state import CAPACITY, Capacity
 from nudge_sdk.runtime.catalog import Catalog
-from nudge_sdk.runtime.fold import Fold
+from nudge_sdk.runtime.fold import Fold, Warm
 from nudge_sdk.store.protocol import Quarantined, Store, SubjectRow, Transaction
 
 log = logging.getLogger("nudge_sdk")
@@ -58,6 +58,7 @@ class Intake:
         self.capacity = capacity
         self._catalog: Catalog | None = None
         self._prepare = prepare
+        self._warm = Warm()
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -102,13 +103,19 @@ class Intake:
             StoreError: The store refused; nothing was taken.
         """
 
+        folds: list[Fold] = []
+
         def work(transaction: Transaction, catalog: Catalog) -> list[SubjectRow]:
-            rows = Fold(transaction, catalog, self.clock()).take(records, import_id=import_id) if records else []
+            fold = Fold(transaction, catalog, self.clock(), warm=self._warm)
+            folds.append(fold)
+            rows = fold.take(records, import_id=import_id) if records else []
             if position is not None:
                 transaction.put_position(position.journal, position.offset)
             return rows
 
-        return self._with_present_catalog(work, wait)
+        rows = self._with_present_catalog(work, wait)
+        self._warm.keep(folds[-1].works)
+        return rows
 
     def take_lines(self, lines: Sequence[bytes], position: Position, *, wait: float) -> list[SubjectRow]:
         """Fold lines of a journal in; what cannot be read or stored is set aside with its reason, the rest goes on."""

@@ -91,7 +91,8 @@ def milestones(draw: st.DrawFn) -> tuple[Milestone, ...]:
         if plain.points is None:
             changes["points"] = draw(st.sampled_from((1, 2, 3, 5)))
         if plain.signal is not None:
-            changes["window"] = window_of(draw(st.integers(0, 6)))
+            least = 1 if plain.signal.measure in ("days", "streak") else 0
+            changes["window"] = window_of(draw(st.integers(least, 6)))
             if plain.axis == "score" and draw(st.booleans()):
                 half_life, grace = draw(st.sampled_from(((1, 0), (2, 1), (5, 3))))
                 changes["decay"] = Decay(half_life_days=half_life, grace_days=grace)

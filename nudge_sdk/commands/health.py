@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from nudge_sdk.commands.opening import journals_of, sqlite_file
 from nudge_sdk.errors import NudgeError, StoreBusyError
 from nudge_sdk.rules.times import DAY, HOUR, MINUTE, SECOND
 from nudge_sdk.runtime.catalog import Catalog
@@ -25,7 +26,6 @@ OVERDUE = 5 * MINUTE
 _MOST_DUE = 1000
 _MOST_LAG = 64 * 1024 * 1024
 _WAIT = 5.0
-_SQLITE = "sqlite:///"
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -44,7 +44,7 @@ class Check(msgspec.Struct, frozen=True):
     numbers: dict[str, int] = {}
 
 
-def examine(store: str, journal: str | Path | None = None) -> list[Check]:
+def examine(store: str, journal: str | None = None) -> list[Check]:
     """Look at everything; what cannot be reached is said and ends the list.
 
     Args:
@@ -52,7 +52,7 @@ def examine(store: str, journal: str | Path | None = None) -> list[Check]:
         journal: Folder of the journals; by default beside the SQLite file.
     """
     checks: list[Check] = []
-    path = Path(store.removeprefix(_SQLITE)) if store.startswith(_SQLITE) else None
+    path = sqlite_file(store)
     if path is not None and not path.exists():
         return [Check("store", False, f"{path} is not there; check the name, or run: nudge migrate --store {store}")]
     with closing(open_store(store)) as opened:
@@ -61,9 +61,8 @@ def examine(store: str, journal: str | Path | None = None) -> list[Check]:
         except NudgeError as error:
             checks.append(Check("store", False, f"{store} does not answer: {error}"))
             return checks
-        folder = Path(journal) if journal is not None else path and path.with_name(f"{path.name}-journals")
-        if folder is not None and checks[-1].name != "tables":
-            checks.extend(_examine_journals(opened, folder))
+        if checks[-1].name != "tables":
+            checks.extend(_examine_journals(opened, journals_of(store, journal)))
     return checks
 
 

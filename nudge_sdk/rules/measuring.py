@@ -1,0 +1,196 @@
+"""Measuring: which milestones are reached at an instant, and what they contribute.
+
+What was measured is remembered for as long as nothing it depends on changes: until the next event of a signal, the next
+midnight, or the next instant at which time alone changes a milestone.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from nudge_sdk.errors import RecordError
+from nudge_sdk.rules.compiled import SubjectRules
+from nudge_sdk.rules.conditions import Facts
+from nudge_sdk.rules.state import State
+from nudge_sdk.rules.times import DAY, FOREVER, SECOND, day_of, end_of_day, to_micros
+
+Totals = tuple[int, int, int]
+"""(score, fit, set of reached milestones)."""
+
+
+class Found(NamedTuple):
+    """What the milestones come to.
+
+    Attributes:
+        score, fit: In thousandths of a point.
+        mask: The reached milestones, as bits.
+        next_change: The next instant at which time alone changes one of them.
+        is_fading: Whether points are left that fade, so that the next midnight may change the score.
+    """
+
+    score: int
+    fit: int
+    mask: int
+    next_change: int
+    is_fading: bool
+
+    @property
+    def totals(self) -> Totals:
+        """(score, fit, mask)."""
+        return (self.score, self.fit, self.mask)
+
+
+class Judged:
+    """A member or an account to be judged: its state and what of the account matters to it.
+
+    Attributes:
+        user_id: The member; empty for the account itself.
+        state: Its own state.
+        account: The account's state (its own for an account).
+        facts: What conditions may look at; ``refresh`` after traits changed.
+        signup: The instant of sign-up; 0 where nothing is known.
+        memo: What was last measured, or None.
+    """
+
+    __slots__ = ("account", "facts", "memo", "signup", "state", "user_id")
+
+    def __init__(self, user_id: str, state: State, account: State) -> None:
+        self.user_id = user_id
+        self.state = state
+        self.account = account
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read traits anew."""
+        facts = Facts(0)
+        facts.account_traits = self.account.plain_traits()
+        facts.traits = self.state.plain_traits() if self.user_id else {}
+        self.facts = facts
+        self.signup = signup_of(facts.traits if self.user_id else facts.account_traits, self.state)
+        facts.signup_at = self.signup
+        facts.state = self.state
+        self.memo: Memo | None = None
+
+    @property
+    def is_member(self) -> bool:
+        """Whether this is a member rather than an account."""
+        return bool(self.user_id)
+
+
+def signup_of(traits: dict[str, Any], state: State) -> int:
+    """Return the instant of sign-up: trait ``created_at`` (ISO 8601, or Unix seconds), else the first event."""
+    given = traits.get("created_at")
+    if isinstance(given, int | float) and not isinstance(given, bool):
+        return round(given * SECOND)
+    if isinstance(given, str | datetime):
+        try:
+            return to_micros(given)
+        except RecordError:
+            pass
+    return state.first or 0
+
+
+class Memo:
+    """What was measured, a milestone at a time.
+
+    Attributes:
+        since, until: The span of instants it holds for.
+        points: Of each milestone: its points, or None where it is not reached.
+        changes: Of each milestone: when time alone changes it.
+        earlier: Earlier UTC days, judged at their end.
+    """
+
+    __slots__ = ("by", "changes", "earlier", "found", "points", "since", "until")
+
+    def __init__(self, by: SubjectRules, subject: Judged, at: int) -> None:
+        self.by = by
+        self.since = at
+        self.points: list[int | None] = [None] * len(by.milestones)
+        self.changes = [FOREVER] * len(by.milestones)
+        self.earlier: dict[int, Totals] = {}
+        self._measure(subject, at, range(len(by.milestones)))
+
+    def again(self, subject: Judged, at: int) -> None:
+        """Measure what was touched since."""
+        by, touched = self.by, subject.state.touched
+        if min(touched.values()) < at // DAY or not by.value_signals.isdisjoint(touched):
+            self.earlier.clear()
+        self._measure(subject, at, [index for key in touched for index in by.by_signal.get(key, ())])
+
+    def _measure(self, subject: Judged, at: int, indexes: range | list[int]) -> None:
+        state, facts, signup, by = subject.state, subject.facts, subject.signup, self.by
+        facts.now = at
+        for index in indexes:
+            milestone = by.milestones[index]
+            is_reached = milestone.reached(state, facts, at, signup)
+            self.points[index] = milestone.points_at(state, at) if is_reached else None
+            self.changes[index] = milestone.next_change(state, facts, at)
+        next_change = min(self.changes, default=FOREVER)
+        self.until = min(next_change, (at // DAY + 1) * DAY)
+        self.found = Found(*_totals(by, self.points), next_change, self._is_fading())
+
+    def _is_fading(self) -> bool:
+        return any(points and each.half_life for points, each in zip(self.points, self.by.milestones, strict=True))
+
+
+def measure(by: SubjectRules, subject: Judged, at: int) -> Found:
+    """Return what the milestones come to at an instant, from what was measured before where that still holds."""
+    memo = subject.memo
+    if memo is None or memo.by is not by or not memo.since <= at < memo.until:
+        memo = subject.memo = Memo(by, subject, at)
+    elif subject.state.touched:
+        memo.again(subject, at)
+    subject.state.touched.clear()
+    return memo.found
+
+
+def measure_earlier(by: SubjectRules, subject: Judged, day: int) -> Totals:
+    """Return what the milestones came to at the end of an earlier day, judged by its day counts."""
+    memo = subject.memo
+    if memo is None or memo.by is not by:
+        return evaluate(by, subject, end_of_day(day))
+    found = memo.earlier.get(day)
+    if found is None:
+        found = memo.earlier[day] = evaluate(by, subject, end_of_day(day))
+    return found
+
+
+def evaluate(by: SubjectRules, subject: Judged, at: int) -> Totals:
+    """Return (score, fit, set of reached milestones) at any instant; an earlier day is judged by its day counts."""
+    state, facts, signup = subject.state, subject.facts, subject.signup
+    facts.now = at
+    return _totals(
+        by,
+        [
+            milestone.points_at(state, at) if milestone.reached(state, facts, at, signup) else None
+            for milestone in by.milestones
+        ],
+    )
+
+
+def _totals(by: SubjectRules, contributions: list[int | None]) -> Totals:
+    score = fit = mask = 0
+    in_groups: dict[str, int] | None = None
+    for milestone, points in zip(by.milestones, contributions, strict=True):
+        if points is None:
+            continue
+        mask |= milestone.bit
+        if milestone.is_fit:
+            fit += points
+        elif milestone.group in by.caps:
+            in_groups = in_groups or {}
+            in_groups[milestone.group] = in_groups.get(milestone.group, 0) + points
+        else:
+            score += points
+    if in_groups:
+        score += sum(min(points, by.caps[group]) for group, points in in_groups.items())
+    return score, fit, mask
+
+
+def active_users(account: State, at: int, days: int) -> int:
+    """Return how many members had any event in the last ``days`` UTC days and have not left."""
+    low = day_of(at) - days
+    if not account.left:
+        return sum(1 for day in account.members.values() if day > low)
+    return sum(1 for user_id, day in account.members.items() if day > low and not account.has_left(user_id))
