@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,11 @@ from nudge_sdk.rules.state import CAPACITY, Capacity
 from nudge_sdk.store.protocol import Store
 
 Drain = Literal["thread", "external", "inline"]
+
+_LEAST = {
+    "max_staleness": 0, "refresh_seconds": 0, "store_wait": 0, "drain_seconds": 0.001, "profiles": 1,
+    "repeat_seconds": 0, "max_journal_bytes": 1,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +48,14 @@ class Options:
     max_journal_bytes: int = 1024 * 1024 * 1024
     migrate: bool = True
     capacity: Capacity = CAPACITY
+
+    def __post_init__(self) -> None:
+        if self.on_error not in ("log", "raise"):
+            raise SetupError(f"on_error={self.on_error!r} is not known; say log or raise")
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not math.isfinite(value) or value < least:
+                raise SetupError(f"{name}={value!r} makes no sense; give a number of at least {least}")
 
 
 def checked_drain(drain: Drain | None, store: str | Store) -> Drain:

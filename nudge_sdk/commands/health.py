@@ -90,7 +90,7 @@ def _examine_definitions(catalog: Catalog) -> Iterator[Check]:
     told = f"{live[-1].number} is in force since {_span(age)}"
     yield Check("definition", True, told, {"number": live[-1].number, "age_seconds": age // SECOND})
     if catalog.rows[-1].number != live[-1].number:
-        told = f"{catalog.rows[-1].number} is published but not counted yet; if no publication is under way, publish it again"
+        told = f"{catalog.rows[-1].number} is published but not counted yet; publish it again if that goes on"
         yield Check("next definition", False, told, {"number": catalog.rows[-1].number})
     if catalog.warnings:
         yield Check("parts of the definition", False, "; ".join(catalog.warnings), {"parts": len(catalog.warnings)})

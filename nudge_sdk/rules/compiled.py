@@ -142,7 +142,8 @@ class SubjectRules:
     """How one segment judges members, or accounts."""
 
     __slots__ = (
-        "active_windows", "by_signal", "caps", "hold_days", "hot", "milestones", "segment", "value_signals", "warm",
+        "active_windows", "by_signal", "caps", "has_decay", "hold_days", "hot", "milestones", "segment",
+        "value_signals", "warm",
     )  # fmt: skip
 
     def __init__(self, definition: Definition, segment: Segment, subject: Subject) -> None:
@@ -155,6 +156,7 @@ class SubjectRules:
         self.warm = EntryRule(thresholds.warm, bits) if thresholds.warm else None
         self.hot = EntryRule(thresholds.hot, bits) if thresholds.hot else None
         self.hold_days = segment.hold_days
+        self.has_decay = any(milestone.half_life for milestone in self.milestones)
         self.active_windows = frozenset(
             gate.days for rule in (self.warm, self.hot) if rule for gate in rule.gates if gate.active_users
         )

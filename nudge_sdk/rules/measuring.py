@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from nudge_sdk.errors import RecordError
 from nudge_sdk.rules.compiled import SubjectRules
 from nudge_sdk.rules.conditions import Facts
-from nudge_sdk.rules.state import State
+from nudge_sdk.rules.state import MEMBERS, State
 from nudge_sdk.rules.times import DAY, FOREVER, SECOND, day_of, end_of_day, to_micros
 
 Totals = tuple[int, int, int]
@@ -55,6 +55,8 @@ class Judged:
 
     __slots__ = ("account", "facts", "memo", "signup", "state", "user_id")
 
+    memo: Memo | None
+
     def __init__(self, user_id: str, state: State, account: State) -> None:
         self.user_id = user_id
         self.state = state
@@ -70,7 +72,7 @@ class Judged:
         self.signup = signup_of(facts.traits if self.user_id else facts.account_traits, self.state)
         facts.signup_at = self.signup
         facts.state = self.state
-        self.memo: Memo | None = None
+        self.memo = None
 
     @property
     def is_member(self) -> bool:
@@ -99,9 +101,11 @@ class Memo:
         points: Of each milestone: its points, or None where it is not reached.
         changes: Of each milestone: when time alone changes it.
         earlier: Earlier UTC days, judged at their end.
+        judged: The standing that was judged from it, and when anything but the milestones changes it; None once
+            something else than the time of the next change may differ.
     """
 
-    __slots__ = ("by", "changes", "earlier", "found", "points", "since", "until")
+    __slots__ = ("by", "changes", "earlier", "found", "judged", "points", "since", "until")
 
     def __init__(self, by: SubjectRules, subject: Judged, at: int) -> None:
         self.by = by
@@ -109,14 +113,28 @@ class Memo:
         self.points: list[int | None] = [None] * len(by.milestones)
         self.changes = [FOREVER] * len(by.milestones)
         self.earlier: dict[int, Totals] = {}
+        self.judged: tuple[Any, int] | None = None
         self._measure(subject, at, range(len(by.milestones)))
+        self.found = self._total()
+        self.until = min(self.found.next_change, (at // DAY + 1) * DAY)
 
     def again(self, subject: Judged, at: int) -> None:
         """Measure what was touched since."""
         by, touched = self.by, subject.state.touched
-        if min(touched.values()) < at // DAY or not by.value_signals.isdisjoint(touched):
+        is_late = min(touched.values()) < at // DAY
+        if is_late or not by.value_signals.isdisjoint(touched):
             self.earlier.clear()
+            self.judged = None
+        if MEMBERS in touched:
+            self.judged = None
+        before = self.points.copy()
         self._measure(subject, at, [index for key in touched for index in by.by_signal.get(key, ())])
+        if self.points == before:
+            self.found = self.found._replace(next_change=min(self.changes, default=FOREVER))
+        else:
+            self.judged = None
+            self.found = self._total()
+        self.until = min(self.found.next_change, (at // DAY + 1) * DAY)
 
     def _measure(self, subject: Judged, at: int, indexes: range | list[int]) -> None:
         state, facts, signup, by = subject.state, subject.facts, subject.signup, self.by
@@ -126,9 +144,10 @@ class Memo:
             is_reached = milestone.reached(state, facts, at, signup)
             self.points[index] = milestone.points_at(state, at) if is_reached else None
             self.changes[index] = milestone.next_change(state, facts, at)
+
+    def _total(self) -> Found:
         next_change = min(self.changes, default=FOREVER)
-        self.until = min(next_change, (at // DAY + 1) * DAY)
-        self.found = Found(*_totals(by, self.points), next_change, self._is_fading())
+        return Found(*_totals(self.by, self.points), next_change, self.by.has_decay and self._is_fading())
 
     def _is_fading(self) -> bool:
         return any(points and each.half_life for points, each in zip(self.points, self.by.milestones, strict=True))
@@ -141,7 +160,8 @@ def measure(by: SubjectRules, subject: Judged, at: int) -> Found:
         memo = subject.memo = Memo(by, subject, at)
     elif subject.state.touched:
         memo.again(subject, at)
-    subject.state.touched.clear()
+    if subject.state.touched:
+        subject.state.touched.clear()
     return memo.found
 
 

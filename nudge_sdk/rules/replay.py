@@ -1,7 +1,8 @@
 """Replay: the plain reading of the rules over a whole history. The oracle for everything faster.
 
-It knows nothing of packed rows, batches, caches or ``next_change``: it sorts the records, steps through every UTC
-midnight and every since-sign-up limit, judges after each record, and writes down what changed.
+It knows nothing of packed rows, batches, caches or a standing's ``next_change``: it sorts the records, steps through
+every UTC midnight, every since-sign-up limit and every turn of a condition on a time, judges after each record, and
+writes down what changed.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from nudge_sdk.rules.conditions import NextChange, compile_next_change
 from nudge_sdk.rules.counting import TRAIT_KINDS, apply_to_account, apply_to_member
 from nudge_sdk.rules.identity import Aliases, Key, Move, move_of, rename_member
 from nudge_sdk.rules.records import Record
@@ -80,6 +82,7 @@ class _Run:
         self.courses: dict[Key, Course] = {}
         self.aliases = Aliases()
         self.now: int | None = None
+        self.turns = _turns(timeline)
 
     def step_to(self, to: int) -> None:
         """Judge everybody at every boundary up to and including an instant."""
@@ -158,6 +161,15 @@ class _Run:
         for (account_id, user_id), course in self.courses.items():
             if course.moved_to is not None:
                 continue
-            signup = Judged(user_id, course.state, self.courses[account_id, ""].state).signup
-            soonest = min([soonest, *(signup + length for length in lengths if signup + length > after)])
+            subject = Judged(user_id, course.state, self.courses[account_id, ""].state)
+            subject.facts.now = after
+            limits = [limit for length in lengths if (limit := subject.signup + length) > after]
+            soonest = min([soonest, *limits, *(turn(subject.facts) for turn in self.turns)])
         return soonest
+
+
+def _turns(timeline: Timeline) -> list[NextChange]:
+    """Return the functions that tell when the conditions of any definition next turn by time."""
+    definitions = [rules.definition for rules in timeline.rules]
+    conditions = [each.when for known in definitions for each in (*known.milestones, *known.segments)]
+    return [compile_next_change(condition) for condition in conditions if condition is not None]

@@ -114,16 +114,18 @@ def judge(rules: Rules, subject: Judged, at: int, previous: Standing, cause: str
         previous: The standing before; its episode and the instants of reached milestones are carried on.
         cause: Message id of the event, or ``time``, ``publication``, ``import``.
     """
+    same = _same(rules, subject, at, previous)
+    if same is not None:
+        return same
     subject.facts.now = at
     segment = rules.segment_of(subject.facts)
     by = segment.member if subject.is_member else segment.account
     found = measure(by, subject, at)
-    mask = found.mask
     entry = _entered(by, subject, found.totals, at)
     tier = _held(by, subject, entry, at)
-    reached = _carry_reached(by, mask, previous.reached, at)
     episode = _next_episode(rules, segment.segment, subject, previous.episode, (entry, at, cause))
-    return Standing(
+    other_change = _other_change(rules, segment, subject, (at, tier == entry, found, episode))
+    standing = Standing(
         at,
         rules.number,
         segment.segment.key,
@@ -132,11 +134,43 @@ def judge(rules: Rules, subject: Judged, at: int, previous: Standing, cause: str
         tier,
         entry,
         0 if subject.is_member else _widest_active(by, subject.state, at),
-        _next_change(rules, segment, subject, (at, tier == entry, found, episode)),
-        reached,
+        min(found.next_change, other_change),
+        _carry_reached(by, found.mask, previous.reached, at),
         at if RANK[tier] > RANK[previous.tier] else (previous.risen_at if tier == previous.tier else 0),
         episode,
     )
+    if subject.memo is not None:
+        subject.memo.judged = (standing, other_change)
+    return standing
+
+
+def _same(rules: Rules, subject: Judged, at: int, previous: Standing) -> Standing | None:
+    """Return the previous standing, moved on to ``at``, if what happened since changed no milestone; else None."""
+    memo = subject.memo
+    if memo is None or memo.judged is None or memo.judged[0] is not previous or previous.definition != rules.number:
+        return None
+    if not previous.at <= at < previous.next_change:
+        return None
+    found = measure(memo.by, subject, at)
+    if subject.memo is not memo or memo.judged is None:
+        return None
+    other_change = memo.judged[1]
+    standing = Standing(
+        at,
+        previous.definition,
+        previous.segment,
+        previous.score,
+        previous.fit,
+        previous.tier,
+        previous.entry,
+        previous.active_users,
+        min(found.next_change, other_change),
+        previous.reached,
+        previous.risen_at,
+        previous.episode,
+    )
+    memo.judged = (standing, other_change)
+    return standing
 
 
 def join_standings(target: Standing, source: Standing) -> Standing:
@@ -227,8 +261,10 @@ def _next_episode(
             return msgspec.structs.replace(episode, ended_at=at, end_reason=reason) if reason else episode
         if phase_of(episode, segment, at) == "rest":
             return episode
+    if entry == "none" or is_opted_out(subject) or subject.account.has_left(subject.user_id):
+        return episode
     goal = _open_goal(rules, subject)
-    if entry == "none" or not goal or is_opted_out(subject) or subject.account.has_left(subject.user_id):
+    if not goal:
         return episode
     return Episode(at, goal, entry, rules.number, cause)
 
@@ -254,7 +290,7 @@ def _rest_over(episode: Episode, segment: Segment) -> int:
     return last + 1 + segment.rest_days
 
 
-def _next_change(
+def _other_change(
     rules: Rules, segment: SegmentRules, subject: Judged, judged: tuple[int, bool, Found, Episode | None]
 ) -> int:
     at, is_entered, found, episode = judged

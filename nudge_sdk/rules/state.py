@@ -47,6 +47,9 @@ class Capacity(NamedTuple):
 
 CAPACITY = Capacity()
 
+MEMBERS = ""
+"""Stands among the touched signals when a member was active on another day."""
+
 Written = tuple[int, str, Any]
 """A last-writer-wins entry: (occurred_at, message id, value)."""
 
@@ -219,6 +222,7 @@ class State:
         """Count a member as active on a day."""
         if self.members.get(user_id) != day:
             keep_latest(self.members, user_id, day, capacity.members)
+            self.touched[MEMBERS] = min(day, self.touched.get(MEMBERS, day))
 
     def tally(self, signal_id: str) -> Tally:
         """Return the tally of a signal, a new one if there was none."""

@@ -313,10 +313,11 @@ class Fold:
             is_late = change.at < before.at
             tiers = (before.tier, after.tier, after.score, after.definition, is_late)
             self.transitions.append(Transition(account_id, user_id, change.at, self.now, change.cause, *tiers))
-        for key, at in after.reached.items():
-            if key not in before.reached:
-                self.reached.append(Reached(account_id, user_id, key, at, after.definition))
-        self._note_episode(work, before, after)
+        if after.reached is not before.reached:
+            for key in after.reached.keys() - before.reached.keys():
+                self.reached.append(Reached(account_id, user_id, key, after.reached[key], after.definition))
+        if after.episode is not before.episode:
+            self._note_episode(work, before, after)
 
     def _note_episode(self, work: Work, before: Standing, after: Standing) -> None:
         episode = after.episode

@@ -230,7 +230,7 @@ def test_times_without_a_zone_are_said_once_at_the_start(run: Run, tmp_path: Pat
 
 
 def test_a_file_that_is_cut_off_keeps_what_came_before(run: Run, store: str, tmp_path: Path) -> None:
-    rows = [f"u{index},paid,2026-02-03 10:00:00,{random.Random(index).random()}" for index in range(20_000)]
+    rows = [f"u{index % 9},paid,2026-02-03 10:00:00,{random.Random(index).random()}" for index in range(6000)]
     packed = gzip.compress("\n".join([HEADER, *rows]).encode())
     file = tmp_path / "cut.csv.gz"
     file.write_bytes(packed[: len(packed) * 3 // 4])

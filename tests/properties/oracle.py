@@ -5,7 +5,7 @@ It shares nothing with the package but the definition's values, so a mistake in 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
@@ -62,6 +62,7 @@ class World:
         self.records = sorted(unique.values(), key=lambda record: (record.counted_at, record.id))
         self.moves = self._moves()
         self.of: dict[Key, list[tuple[Record, str]]] = {}
+        self.asked: dict[Any, Any] = {}
         for record in self.records:
             account_id, user_id = self.resolve((record.account_id, record.user_id))
             for key in {(account_id, ""), (account_id, user_id)}:
@@ -85,8 +86,18 @@ class World:
             key = self.moves[key]
         return key
 
+    def once(self, question: Any, answer: Callable[[], Any]) -> Any:
+        """Answer a question, and remember the answer."""
+        if question not in self.asked:
+            self.asked[question] = answer()
+        return self.asked[question]
+
     def traits(self, key: Key) -> dict[str, Any]:
         """Return the traits somebody has."""
+        found: dict[str, Any] = self.once(("traits", key), lambda: self._traits(key))
+        return found
+
+    def _traits(self, key: Key) -> dict[str, Any]:
         kinds = ("identify",) if key[1] else ("group", "left")
         traits: dict[str, Any] = {}
         for record, _ in self.of.get(key, ()):
@@ -105,7 +116,10 @@ class World:
 
     def events(self, key: Key) -> list[tuple[Record, str]]:
         """Return what somebody did."""
-        return [pair for pair in self.of.get(key, ()) if pair[0].kind == "track"]
+        done: list[tuple[Record, str]] = self.once(
+            ("events", key), lambda: [pair for pair in self.of.get(key, ()) if pair[0].kind == "track"]
+        )
+        return done
 
     def signup(self, key: Key) -> int:
         """Return the instant of sign-up."""
@@ -132,6 +146,11 @@ def instant(text: str) -> int:
 
 def matching(world: World, key: Key, signal: Signal) -> list[tuple[int, Any]]:
     """Return (instant, amount or value) of every occurrence of a signal."""
+    found: list[tuple[int, Any]] = world.once((key, signal), lambda: _matching(world, key, signal))
+    return found
+
+
+def _matching(world: World, key: Key, signal: Signal) -> list[tuple[int, Any]]:
     names = (signal.event,) if isinstance(signal.event, str) else signal.event
     found = []
     for record, user in world.events(key):
@@ -182,7 +201,9 @@ def measure(world: World, key: Key, milestone: Milestone, at: int) -> int:
 
 def longest_run(days: Sequence[int]) -> int:
     """Return the most consecutive days."""
-    return max((sum(all(d - i in days for i in range(n + 1)) for n in range(len(days))) for d in days), default=0)
+    present = set(days)
+    starts = [day for day in present if day - 1 not in present]
+    return max((next(n for n in range(1, len(days) + 2) if start + n not in present) for start in starts), default=0)
 
 
 def is_reached(world: World, key: Key, milestone: Milestone, at: int) -> bool:
@@ -218,7 +239,8 @@ def evaluate(world: World, key: Key, definition: Definition, at: int) -> tuple[i
         points = round((milestone.points or 0) * 1000)
         decay = milestone.decay
         if decay is not None and milestone.signal is not None:
-            last = max(time // DAY for time, _ in matching(world, key, milestone.signal) if time // DAY <= at // DAY)
+            days = [time // DAY for time, _ in matching(world, key, milestone.signal)]
+            last = max((day for day in days if day <= at // DAY), default=at // DAY)
             age = at // DAY - last - decay.grace_days
             points = points if age <= 0 else round(points * 0.5 ** (age / decay.half_life_days))
         if milestone.axis == "fit":
@@ -261,6 +283,12 @@ def judge(world: World, key: Key, definition: Definition, at: int) -> Judgement:
 
 def entered(world: World, key: Key, definition: Definition, thresholds: Thresholds, at: int) -> str:
     """Return the highest tier whose entry condition holds."""
+    question = ("entered", key, at, id(definition), thresholds)
+    tier: str = world.once(question, lambda: _entered(world, key, definition, thresholds, at))
+    return tier
+
+
+def _entered(world: World, key: Key, definition: Definition, thresholds: Thresholds, at: int) -> str:
     found = evaluate(world, key, definition, at)
     for name, entry in (("hot", thresholds.hot), ("warm", thresholds.warm)):
         if entry is not None and enters(world, key, entry, found, at):
