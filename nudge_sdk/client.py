@@ -6,7 +6,6 @@ import logging
 import os
 import time
 import weakref
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -14,15 +13,16 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from nudge_sdk.answers import Explanation
-from nudge_sdk.errors import NudgeError, RecordError, StoreBusyError
-from nudge_sdk.options import Drain, Options, checked_drain, folder_beside
+from nudge_sdk.errors import RecordError, SetupError
+from nudge_sdk.options import Drain, Options, checked, folder_beside, journal_limits
 from nudge_sdk.rules.definition import Definition
 from nudge_sdk.rules.explaining import StandingReport, explain_choice, explain_standing
 from nudge_sdk.rules.records import Kind, personal_account
 from nudge_sdk.rules.times import to_micros
-from nudge_sdk.runtime.checking import check_account, check_name
+from nudge_sdk.runtime.checking import check_account, check_instant, check_name
 from nudge_sdk.runtime.deciding import Decider, Decision, Question
 from nudge_sdk.runtime.drainer import Drainer, DrainThread
+from nudge_sdk.runtime.failures import Failures
 from nudge_sdk.runtime.intake import Intake
 from nudge_sdk.runtime.journal import Journal
 from nudge_sdk.runtime.profiles import Profiles, View
@@ -49,12 +49,13 @@ class NudgeClient:
         journal: Folder of the journals; by default beside the SQLite file. Must be on a local disk.
         drain: ``thread`` drains in a daemon thread of this process, ``external`` leaves it to ``nudge worker``,
             ``inline`` writes every event to the store at once.
-        definition: A definition, or the path of one, that is published if the store has none.
+        definition: A definition, or the path or the text of one, that is published if the store has none.
         clock: The present instant, as an aware datetime or microseconds since 1970 UTC.
         options: The rest.
 
     Raises:
         SetupError: An argument that makes no sense.
+        DefinitionError: The definition has problems.
     """
 
     def __init__(
@@ -67,11 +68,12 @@ class NudgeClient:
         clock: Clock | None = None,
         options: Options = DEFAULTS,
     ) -> None:
-        drain = checked_drain(drain, store)
+        drain = checked(drain, store, clock)
         self.options = options
-        self.counters: Counter[str] = Counter()
+        self._failures = Failures()
+        self.counters = self._failures.counts
         self._clock = clock
-        self._definition = definition
+        self._definition = None if definition is None else _read(definition)
         self.store = open_store(store) if isinstance(store, str) else store
         self.intake = Intake(self.store, self.now, options.capacity, prepare=self._prepare)
         self.profiles = Profiles(self.store, most=options.profiles, max_staleness=options.max_staleness)
@@ -79,7 +81,7 @@ class NudgeClient:
         queue = thread = None
         if drain != "inline":
             folder = Path(journal) if journal is not None else folder_beside(store)
-            queue = Journal(folder, max_total_bytes=options.max_journal_bytes)
+            queue = Journal(folder, **journal_limits(options))
             self.drainer = Drainer(self.intake, folder, self.profiles.drained)
             thread = DrainThread(self.drainer, seconds=options.drain_seconds) if drain == "thread" else None
         self.recorder = Recorder(
@@ -93,6 +95,7 @@ class NudgeClient:
             self.recorder.ids.new,
             refresh_seconds=options.refresh_seconds,
             wait=options.store_wait,
+            failures=self._failures,
         )
         _clients.add(self)
 
@@ -253,7 +256,7 @@ class NudgeClient:
             The decision; false where nothing is to be shown, with a reason for each candidate.
         """
         try:
-            self.intake.ready()
+            self.intake.ready(self.options.store_wait)
             question = Question(
                 placement=placement,
                 key=_key(user, account),
@@ -290,7 +293,7 @@ class NudgeClient:
         try:
             self.intake.ready()
             question = Question(placement=placement, key=_key(user, account), **_asked(asked))
-            now = self.now() if at is None else to_micros(at, "at")
+            now = self.now() if at is None else check_instant(at, "at")
             catalog = self.decider.catalog()
             decision, view, chosen = self.decider.preview(question, now, catalog)
             facts = view.member.facts.asked(now, question.context, question.locale, can_purchase=question.can_purchase)
@@ -322,45 +325,55 @@ class NudgeClient:
             DefinitionError: It has problems; all of them are listed.
             StoreError: The store refused.
         """
-        self._migrate()
+        self.intake.ready()
         publish(self.intake, _read(definition), by=by, note=note)
         number = make_live(self.intake, progress)
         self.decider.forget_catalog()
         return number
 
     def flush(self, timeout: float = 10.0) -> bool:
-        """Bring everything tracked so far into the store; whether that was done in time (seconds)."""
+        """Bring everything tracked so far into the store.
+
+        Args:
+            timeout: Most seconds to wait.
+
+        Returns:
+            Whether it is all in; what is not stays safe in the journal.
+        """
         try:
-            self.intake.ready()
             return self._flush(time.monotonic() + timeout)
         except Exception as error:
             return self._failed("flush", error, False)
 
     def sweep(self) -> int:
-        """Step members and accounts through what time alone changed; how many there were."""
-        self.intake.ready()
-        if self.drainer is not None and self.drainer.folder.is_dir():
-            return self.drainer.sweep()
-        total = 0
-        while rows := self.intake.sweep(wait=10.0):
-            total += len(rows)
-            for row in rows:
-                self.profiles.forget(row.account_id)
-        return total
+        """Step members and accounts through what time alone changed.
+
+        The drain thread and ``nudge worker`` do it by themselves.
+
+        Returns:
+            How many there were; 0 where another process is at it.
+        """
+        try:
+            return self._sweep()
+        except Exception as error:
+            return self._failed("sweep", error, 0)
 
     def close(self, deadline: float = 5.0) -> None:
-        """Drain what can be drained within ``deadline`` seconds, and let go of everything; the rest is safe."""
+        """Drain what can be drained, and let go of everything; what is left is safe in the journal.
+
+        Args:
+            deadline: Most seconds to take.
+        """
+        until = time.monotonic() + deadline
         thread = self.recorder.thread
-        if thread is not None:
-            thread.stop(deadline)
-            self._quietly(lambda: self._flush(time.monotonic() + deadline))
+        has_stopped = thread is None or thread.stop(deadline)
         if self.recorder.journal is not None:
             self.recorder.journal.close()
-        if self.drainer is not None:
-            if thread is not None:
-                self._quietly(self.drainer.drain)
-            self.drainer.close()
-        self.store.close()
+        # A thread that is still in the middle of a batch lets go by itself when that is over.
+        if has_stopped:
+            self._quietly(lambda: thread is None or self._flush(until))
+            self._let_others_drain()
+            self._quietly(self.store.close)
 
     def __enter__(self) -> Self:
         return self
@@ -368,16 +381,16 @@ class NudgeClient:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
-    def _prepare(self) -> None:
+    def _prepare(self, wait: float) -> None:
         """Before the store is first used: its schema, and a first definition where the host gave one."""
-        self._migrate()
-        if self._definition is not None and self.store.read_definition_state() == (0, 0):
-            publish(self.intake, _read(self._definition), by="host", note="The definition the host came with")
-            make_live(self.intake)
-
-    def _migrate(self) -> None:
         if self.options.migrate and not self.store.schema_is_current():
+            # Migrating waits a minute for others, and a request may be waiting here.
+            with self.store.transaction(wait=wait):
+                pass
             self.store.migrate()
+        if self._definition is not None and self.store.read_definition_state() == (0, 0):
+            note = "The definition the host came with"
+            publish(self.intake, self._definition, by="host", note=note, wait=wait, is_first=True)
 
     def _track_one(self, event: Mapping[str, Any]) -> bool:
         try:
@@ -398,21 +411,14 @@ class NudgeClient:
     ) -> bool:
         try:
             saying = Saying(kind, user, name, data, account=account, at=at, id=id)
-            record = saying.record(self.recorder)
-            if kind in ("convert", "churn"):
-                self.recorder.commit_or_write(record, wait=self.options.store_wait)
-            elif kind not in ("identify", "group"):
-                self.recorder.write(record, is_ours=id is None)
-            elif not self.recorder.is_repeat(record):
-                self.recorder.write(record, is_ours=id is None)
-                self.recorder.said(record)
+            self.recorder.say(saying.record(self.recorder), is_ours=id is None)
         except Exception as error:
             return self._failed(kind, error, False)
         return True
 
     def _view(self, key: Key, at: datetime | str | int | None) -> View:
-        now = self.now() if at is None else to_micros(at, "at")
-        return self.profiles.view(key, now, self.decider.catalog())
+        now = self.now() if at is None else check_instant(at, "at")
+        return self.profiles.view(key, now, self.decider.catalog(), is_kept=at is None)
 
     def _report_standing(self, view: View, *, is_account: bool) -> StandingReport:
         judged = view.account if is_account else view.member
@@ -427,38 +433,49 @@ class NudgeClient:
         )
 
     def _flush(self, until: float) -> bool:
-        journal, drainer = self.recorder.journal, self.drainer
-        if journal is None or drainer is None or journal.position is None:
+        if self.drainer is None:
             return True
-        name, end = journal.position
-        while time.monotonic() < until:
+        try:
+            return self.drainer.flush(until)
+        finally:
+            if self.recorder.thread is None:
+                self._let_others_drain()
+
+    def _sweep(self) -> int:
+        if self.drainer is not None and self.drainer.folder.is_dir():
             try:
-                drainer.drain(until=until)
-            except StoreBusyError:
-                continue
-            if (self.store.read_position(name) or 0) >= end:
-                return True
-            time.sleep(0.005)
-        return False
+                return self.drainer.sweep()
+            finally:
+                if self.recorder.thread is None:
+                    self._let_others_drain()
+        total = 0
+        while rows := self.intake.sweep(wait=10.0):
+            total += len(rows)
+            for row in rows:
+                self.profiles.forget(row.account_id)
+        return total
+
+    def _let_others_drain(self) -> None:
+        if self.drainer is not None:
+            self.drainer.close()
 
     def _failed(self, what: str, error: Exception, neutral: T) -> T:
         """Answer neutrally, count the failure, and say it once per cause."""
         if self.options.on_error == "raise":
             raise error
-        cause = f"{what}: {type(error).__name__}"
-        self.counters[cause] += 1
-        if self.counters[cause] == 1:
-            known = isinstance(error, NudgeError | OSError)
-            log.error("%s failed and answered neutrally (said once a cause): %s", what, error, exc_info=not known)
+        self._failures.note(what, error)
         return neutral
 
     def _quietly(self, work: Callable[[], object]) -> None:
         try:
             work()
-        except (NudgeError, OSError) as error:
+        except Exception as error:
             log.warning("closing: %s; the journal keeps what is not in the store yet", error)
 
     def _after_fork(self) -> None:
+        self._failures.after_fork()
+        if self.drainer is not None:
+            self.drainer.after_fork()
         self.intake.after_fork()
         self.profiles.after_fork()
         self.recorder.after_fork()
@@ -486,7 +503,10 @@ def _read(definition: Definition | str | Path) -> Definition:
         return definition
     from nudge_sdk.documents import read_definition
 
-    return read_definition(definition)
+    try:
+        return read_definition(definition)
+    except OSError as error:
+        raise SetupError(f"the definition {str(definition)!r} cannot be read: {error.strerror}") from error
 
 
 _clients: weakref.WeakSet[NudgeClient] = weakref.WeakSet()

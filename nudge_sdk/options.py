@@ -58,17 +58,27 @@ class Options:
                 raise SetupError(f"{name}={value!r} makes no sense; give a number of at least {least}")
 
 
-def checked_drain(drain: Drain | None, store: str | Store) -> Drain:
+def checked(drain: Drain | None, store: object, clock: object) -> Drain:
     """Return how to drain: a thread unless something else is said, and inline for memory.
 
     Raises:
-        SetupError: A way that is not known.
+        SetupError: A way that is not known; a store or a clock that is none.
     """
+    if not isinstance(store, str) and not hasattr(store, "transaction"):
+        raise SetupError(f"store={store!r} is no store; give a URL such as sqlite:////var/lib/shop/nudges.db")
+    if clock is not None and not callable(clock):
+        raise SetupError(f"clock={clock!r} cannot be called; give a function that returns an aware datetime")
     if drain is None:
         return "inline" if isinstance(store, str) and store.startswith("memory:") else "thread"
     if drain not in ("thread", "external", "inline"):
         raise SetupError(f"drain={drain!r} is not known; say thread, external or inline")
     return drain
+
+
+def journal_limits(options: Options) -> dict[str, int]:
+    """Return the limits of the journal; a file takes at most a quarter of the whole."""
+    most = options.max_journal_bytes
+    return {"max_file_bytes": min(64 * 1024 * 1024, most // 4 + 1), "max_total_bytes": most}
 
 
 def folder_beside(store: str | Store) -> Path:

@@ -48,6 +48,7 @@ class Demo:
     def move(self, days: int) -> None:
         """Move the clock on, and judge everybody as of then."""
         with self._lock:
+            self.client.flush()
             self.clock.move(days)
             self.client.sweep()
 

@@ -155,7 +155,8 @@ class Nudges:
         return Markup(element("link", rel="stylesheet", href=href))
 
     def _render(self, decision: Decision) -> Markup:
-        payload, who = decision.nudge, self._who()
+        payload = decision.nudge
+        who = self._who() if payload is not None else None
         if payload is None or who is None:
             return Markup("")
         leads = self._leads(payload)

@@ -15,7 +15,7 @@ from nudge_sdk.rules.definition import (
     Subject,
     Usage,
 )
-from nudge_sdk.rules.signals import Plan, compile_lapse, compile_reader, signal_id, target
+from nudge_sdk.rules.signals import Plan, compile_probe, compile_reader, signal_id, target
 from nudge_sdk.rules.state import CAPACITY, Capacity, State
 from nudge_sdk.rules.times import DAY, FOREVER
 
@@ -27,7 +27,8 @@ HAND_RAISED_EVENT = "hand_raised"
 Reached = Callable[[State, Facts, int, int], bool]
 """(state, facts, instant, sign-up instant) -> whether the milestone is reached."""
 
-NextChange = Callable[[State, Facts, int], int]
+Probe = Callable[[State, Facts, int, int], tuple[bool, int]]
+"""The same, and with it the next instant at which time alone changes the answer (or FOREVER)."""
 
 
 def in_thousandths(points: float) -> int:
@@ -62,7 +63,7 @@ class CompiledMilestone:
     """
 
     __slots__ = (
-        "bit", "grace", "group", "half_life", "is_fit", "key", "milestone", "next_change", "points", "reached",
+        "bit", "grace", "group", "half_life", "is_fit", "key", "milestone", "points", "probe", "reached",
         "signal_id",
     )  # fmt: skip
 
@@ -78,7 +79,7 @@ class CompiledMilestone:
         decay = self._decay(segment)
         self.half_life = decay.half_life_days if decay else 0.0
         self.grace = decay.grace_days if decay else 0
-        self.reached, self.next_change = _compile_milestone(milestone)
+        self.reached, self.probe = _compile_milestone(milestone)
 
     def _decay(self, segment: Segment) -> Decay | None:
         if not self.signal_id or self.is_fit:
@@ -239,32 +240,37 @@ def _counted_in(condition: Condition) -> Iterable[Signal]:
         yield from _counted_in(inner)
 
 
-def _compile_milestone(milestone: Milestone) -> tuple[Reached, NextChange]:
+def _compile_milestone(milestone: Milestone) -> tuple[Reached, Probe]:
     if milestone.signal:
         return _compile_signal(milestone.signal, milestone.window, milestone.at_least)
     if milestone.usage:
-        return _compile_usage(milestone.usage), lambda state, facts, at: FOREVER
+        used = _compile_usage(milestone.usage)
+        return used, lambda state, facts, at, signup: (used(state, facts, at, signup), FOREVER)
     holds = compile_condition(milestone.when)
-    change = compile_next_change(milestone.when) if milestone.when else None
+    change = compile_next_change(milestone.when) if milestone.when else _never
     return (
         lambda state, facts, at, signup: holds(facts),
-        lambda state, facts, at: FOREVER if change is None else change(facts),
+        lambda state, facts, at, signup: (holds(facts), change(facts)),
     )
 
 
-def _compile_signal(signal: Signal, window: Window | None, at_least: float) -> tuple[Reached, NextChange]:
+def _never(facts: Facts) -> int:
+    return FOREVER
+
+
+def _compile_signal(signal: Signal, window: Window | None, at_least: float) -> tuple[Reached, Probe]:
     key, needed = signal_id(signal), target(signal, at_least)
-    read, lapse = compile_reader(signal, window), compile_lapse(signal, window, needed)
+    read, look = compile_reader(signal, window), compile_probe(signal, window, needed)
 
     def reached(state: State, facts: Facts, at: int, signup: int) -> bool:
         tally = state.tallies.get(key)
         return tally is not None and read(tally, at, signup) >= needed
 
-    def next_change(state: State, facts: Facts, at: int) -> int:
+    def probe(state: State, facts: Facts, at: int, signup: int) -> tuple[bool, int]:
         tally = state.tallies.get(key)
-        return FOREVER if tally is None else lapse(tally, at)
+        return (False, FOREVER) if tally is None else look(tally, at, signup)
 
-    return reached, next_change
+    return reached, probe
 
 
 def _compile_usage(usage: Usage) -> Reached:

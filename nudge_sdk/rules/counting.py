@@ -24,8 +24,9 @@ def apply_to_member(state: State, record: Record, plan: Plan, user_id: str) -> N
     """Apply a record of a member to its state; ``user_id`` is who it counts for."""
     kind = record.kind
     if kind == "track":
-        state.note_event(record.counted_at, is_clamped=record.is_clamped)
-        plan.count(state, record, user_id)
+        at = record.counted_at
+        state.note_event(at, is_clamped=at != record.at)
+        plan.count(state, record, user_id, at)
     elif kind == "identify":
         _write_traits(state, record)
     elif kind in ("convert", "churn"):
@@ -38,10 +39,11 @@ def apply_to_account(state: State, record: Record, plan: Plan, user_id: str) -> 
     """Apply a record of a member, or of the account alone, to the account's state."""
     kind = record.kind
     if kind == "track":
-        state.note_event(record.counted_at, is_clamped=record.is_clamped)
+        at = record.counted_at
+        state.note_event(at, is_clamped=at != record.at)
         if user_id:
-            state.note_member(user_id, day_of(record.counted_at), plan.capacity)
-        plan.count(state, record, user_id)
+            state.note_member(user_id, day_of(at), plan.capacity)
+        plan.count(state, record, user_id, at)
     elif kind in ("group", "left"):
         _write_traits(state, record)
         if user_id:

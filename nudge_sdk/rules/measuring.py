@@ -6,6 +6,7 @@ midnight, or the next instant at which time alone changes a milestone.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -127,23 +128,27 @@ class Memo:
             self.judged = None
         if MEMBERS in touched:
             self.judged = None
-        before = self.points.copy()
-        self._measure(subject, at, [index for key in touched for index in by.by_signal.get(key, ())])
-        if self.points == before:
-            self.found = self.found._replace(next_change=min(self.changes, default=FOREVER))
+        is_same = True
+        for key in touched:
+            for index in by.by_signal.get(key, ()):
+                before = self.points[index]
+                self._measure(subject, at, (index,))
+                is_same = is_same and self.points[index] == before
+        if is_same:
+            score, fit, mask, _, is_fading = self.found
+            self.found = Found(score, fit, mask, min(self.changes), is_fading)
         else:
             self.judged = None
             self.found = self._total()
         self.until = min(self.found.next_change, (at // DAY + 1) * DAY)
 
-    def _measure(self, subject: Judged, at: int, indexes: range | list[int]) -> None:
-        state, facts, signup, by = subject.state, subject.facts, subject.signup, self.by
+    def _measure(self, subject: Judged, at: int, indexes: Iterable[int]) -> None:
+        state, facts, signup = subject.state, subject.facts, subject.signup
         facts.now = at
         for index in indexes:
-            milestone = by.milestones[index]
-            is_reached = milestone.reached(state, facts, at, signup)
+            milestone = self.by.milestones[index]
+            is_reached, self.changes[index] = milestone.probe(state, facts, at, signup)
             self.points[index] = milestone.points_at(state, at) if is_reached else None
-            self.changes[index] = milestone.next_change(state, facts, at)
 
     def _total(self) -> Found:
         next_change = min(self.changes, default=FOREVER)

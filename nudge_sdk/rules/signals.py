@@ -73,30 +73,28 @@ class Plan:
         wanted = set(ids)
         return Plan([signal for key, signal in self.signals.items() if key in wanted], self.capacity)
 
-    def count(self, state: State, record: Record, user_id: str) -> bool:
-        """Count a ``track`` record into the signals it matches; whether there were any."""
-        matched = False
+    def count(self, state: State, record: Record, user_id: str, at: int) -> None:
+        """Count a ``track`` record, at the instant it counts at, into the signals it matches."""
         for counted in self.by_event.get(record.name, ()):
             if counted.matches is None or counted.matches(record.data):
-                matched |= _count_one(state, counted, record, user_id, self.capacity)
-        return matched
+                amount, value = _taken(counted, record, user_id) if counted.kind != "counts" else (None, None)
+                if counted.kind == "counts" or amount is not None or value is not None:
+                    _tally(state, counted.id, at // DAY).add(at, amount, value, self.capacity)
 
 
-def _count_one(state: State, counted: Counted, record: Record, user_id: str, capacity: Capacity) -> bool:
-    amount = value = None
+def _taken(counted: Counted, record: Record, user_id: str) -> tuple[int | None, int | None]:
+    """Return the amount or the value hash that a signal takes from an event; neither if there is none to take."""
     if counted.kind == "sums":
-        amount = to_amount(record.data.get(counted.property))
-        if amount is None:
-            return False
-    elif counted.kind == "values":
-        found = user_id if counted.property == USER else record.data.get(counted.property)
-        if found is None:
-            return False
-        value = value_hash(found)
-    at = record.counted_at
-    state.tally(counted.id).add(at, amount, value, capacity)
-    state.touched[counted.id] = min(at // DAY, state.touched.get(counted.id, at // DAY))
-    return True
+        return to_amount(record.data.get(counted.property)), None
+    found = user_id if counted.property == USER else record.data.get(counted.property)
+    return None, None if found is None else value_hash(found)
+
+
+def _tally(state: State, key: str, day: int) -> Tally:
+    touched = state.touched
+    if key not in touched or day < touched[key]:
+        touched[key] = day
+    return state.tally(key)
 
 
 def target(signal: Signal, at_least: float) -> int:
@@ -132,8 +130,6 @@ def compile_lapse(signal: Signal, window: Window | None, needed: int) -> Callabl
     if window.days is None:
         return lambda tally, at: FOREVER
     length = window.days
-    if signal.measure in ("count", "days"):
-        return _counted_lapse(length, needed, by_day=signal.measure == "days")
     read = compile_reader(signal, window)
     only_falls = signal.measure != "sum"
 
@@ -150,19 +146,34 @@ def compile_lapse(signal: Signal, window: Window | None, needed: int) -> Callabl
     return lapse
 
 
-def _counted_lapse(length: int, needed: int, *, by_day: bool) -> Callable[[Tally, int], int]:
-    """Return the midnight at which the latest ``needed`` occurrences (or days) are no longer all in the window."""
+def compile_probe(signal: Signal, window: Window | None, needed: int) -> Callable[[Tally, int, int], tuple[bool, int]]:
+    """Return the function (tally, instant, sign-up) -> (whether there is enough, when time alone changes that).
 
-    def lapse(tally: Tally, at: int) -> int:
-        start, end = _trailing_slice(tally, at, length)
-        left = needed
-        for index in range(end - 1, start - 1, -1):
-            left -= 1 if by_day else tally.counts[index]
-            if left <= 0:
-                return (tally.days[index] + length) * DAY
-        return FOREVER
+    It answers what the reader and ``compile_lapse`` answer; counts and days, the most frequent, in one pass.
+    """
+    window = window or DEFAULT_WINDOW
+    if window.days is not None and signal.measure in ("count", "days"):
+        return _counted_probe(window.days, needed, by_day=signal.measure == "days")
+    read, lapse = compile_reader(signal, window), compile_lapse(signal, window, needed)
+    return lambda tally, at, signup: (read(tally, at, signup) >= needed, lapse(tally, at))
 
-    return lapse
+
+def _counted_probe(length: int, needed: int, *, by_day: bool) -> Callable[[Tally, int, int], tuple[bool, int]]:
+    """The latest ``needed`` occurrences (or days) leave the window together with the earliest of them."""
+
+    def probe(tally: Tally, at: int, signup: int) -> tuple[bool, int]:
+        days, counts, today, left = tally.days, tally.counts, at // DAY, needed
+        for index in range(len(days) - 1, -1, -1):
+            day = days[index]
+            if day <= today - length:
+                break
+            if day <= today:
+                left -= 1 if by_day else counts[index]
+                if left <= 0:
+                    return True, (day + length) * DAY
+        return needed <= 0, FOREVER
+
+    return probe
 
 
 def _leaving_days(tally: Tally, today: int, length: int, *, by_value: bool) -> list[int]:

@@ -65,11 +65,10 @@ class Tally:
         early, early_with: The earliest occurrences: instants, and with each its amount or value hash.
         value_days: Distinct value (hash) to the last day it was seen.
         value_times: Distinct value (hash) to the instant it was first seen.
-        packed: Its packed form while nothing was added since.
     """
 
     __slots__ = (
-        "counts", "days", "early", "early_with", "first", "last", "packed", "sums", "total", "total_sum", "value_days",
+        "counts", "days", "early", "early_with", "first", "last", "sums", "total", "total_sum", "value_days",
         "value_times",
     )  # fmt: skip
 
@@ -85,24 +84,32 @@ class Tally:
         self.early_with: list[int] = []
         self.value_days: dict[int, int] = {}
         self.value_times: dict[int, int] = {}
-        self.packed: _PackedTally | None = None
 
     def add(self, at: int, amount: int | None, value: int | None, capacity: Capacity) -> None:
         """Count one occurrence; ``amount`` for sums, ``value`` (a hash) for distinct values."""
-        self.packed = None
-        self._widen(at, at, 1)
+        if not self.total:
+            self.first = self.last = at
+        elif at > self.last:
+            self.last = at
+        elif at < self.first:
+            self.first = at
+        self.total += 1
         day = at // DAY
-        self._add_day(day, 1, amount, capacity)
         if amount is not None:
             self.total_sum += amount
-        self._add_early(at, value if amount is None else amount, capacity)
+            self._add_day(day, 1, amount, capacity)
+        elif self.days and self.days[-1] == day:
+            self.counts[-1] += 1
+        else:
+            self._add_day(day, 1, None, capacity)
+        if len(self.early) < capacity.occurrences or at <= self.early[-1]:
+            self._add_early(at, value if amount is None else amount, capacity)
         if value is not None:
             keep_latest(self.value_days, value, day, capacity.values)
             keep_earliest(self.value_times, value, at, capacity.values)
 
     def merge(self, other: Tally, capacity: Capacity) -> None:
         """Take in what another tally counted of other records."""
-        self.packed = None
         self._widen(other.first, other.last, other.total)
         self.total_sum += other.total_sum
         has_sums = bool(other.sums)
@@ -117,7 +124,6 @@ class Tally:
 
     def rename_value(self, old: int, new: int, capacity: Capacity) -> None:
         """Count one distinct value as another (two members became one)."""
-        self.packed = None
         if old in self.value_days:
             keep_latest(self.value_days, new, self.value_days.pop(old), capacity.values)
         if old in self.value_times:
@@ -190,10 +196,13 @@ class State:
         members: Of an account: member to the last UTC day of any counted event.
         left: Of an account: member to (at, message id, has left).
         touched: Signals counted since they were last measured, to the earliest UTC day; no part of what is packed.
+        counted: Signals counted since the state was last packed; no part of what is packed.
+        packed: The tallies as they were last packed.
     """
 
     __slots__ = (
-        "clamped", "events", "first", "goals", "last", "left", "members", "opted_out", "tallies", "touched", "traits",
+        "clamped", "counted", "events", "first", "goals", "last", "left", "members", "opted_out", "packed", "tallies",
+        "touched", "traits",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -208,6 +217,8 @@ class State:
         self.members: dict[str, int] = {}
         self.left: dict[str, Written] = {}
         self.touched: dict[str, int] = {}
+        self.counted: set[str] = set()
+        self.packed: dict[str, msgspec.Raw] = {}
 
     def note_event(self, at: int, *, is_clamped: bool = False) -> None:
         """Count that something happened, whatever it was."""
@@ -225,7 +236,8 @@ class State:
             self.touched[MEMBERS] = min(day, self.touched.get(MEMBERS, day))
 
     def tally(self, signal_id: str) -> Tally:
-        """Return the tally of a signal, a new one if there was none."""
+        """Return the tally of a signal to count into, a new one if there was none."""
+        self.counted.add(signal_id)
         found = self.tallies.get(signal_id)
         if found is None:
             found = self.tallies[signal_id] = Tally()
@@ -347,7 +359,7 @@ class _PackedState(msgspec.Struct, array_like=True, omit_defaults=True):
     clamped: int
     first: int | None
     last: int | None
-    tallies: dict[str, _PackedTally]
+    tallies: dict[str, msgspec.Raw]
     traits: dict[str, tuple[int, str, Any]] = {}
     goals: dict[str, tuple[int, str, Any]] = {}
     opted_out: dict[str, tuple[int, str, Any]] = {}
@@ -357,10 +369,14 @@ class _PackedState(msgspec.Struct, array_like=True, omit_defaults=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_PackedState).decode
+_decode_tally = msgspec.msgpack.Decoder(_PackedTally).decode
 
 
 def pack(state: State) -> bytes:
     """Return a state as bytes."""
+    for signal_id in state.counted:
+        state.packed[signal_id] = _pack_tally(state.tallies[signal_id])
+    state.counted.clear()
     return _encode(
         _PackedState(
             VERSION,
@@ -368,7 +384,7 @@ def pack(state: State) -> bytes:
             state.clamped,
             state.first,
             state.last,
-            {signal_id: _pack_tally(tally) for signal_id, tally in state.tallies.items()},
+            state.packed,
             state.traits,
             state.goals,
             state.opted_out,
@@ -385,6 +401,7 @@ def unpack(packed: bytes) -> State:
         return state
     raw = _decode(packed)
     state.events, state.clamped, state.first, state.last = raw.events, raw.clamped, raw.first, raw.last
+    state.packed = raw.tallies
     state.tallies = {signal_id: _unpack_tally(tally) for signal_id, tally in raw.tallies.items()}
     state.traits, state.goals, state.opted_out = raw.traits, raw.goals, raw.opted_out
     state.members, state.left = raw.members, raw.left
@@ -423,10 +440,8 @@ def _canonical_tally(tally: Tally) -> dict[str, Any]:
     }
 
 
-def _pack_tally(tally: Tally) -> _PackedTally:
-    if tally.packed is not None:
-        return tally.packed
-    tally.packed = _PackedTally(
+def _pack_tally(tally: Tally) -> msgspec.Raw:
+    packed = _PackedTally(
         tally.total,
         tally.first,
         tally.last,
@@ -439,10 +454,11 @@ def _pack_tally(tally: Tally) -> _PackedTally:
         tally.value_days,
         tally.value_times,
     )
-    return tally.packed
+    return msgspec.Raw(_encode(packed))
 
 
-def _unpack_tally(raw: _PackedTally) -> Tally:
+def _unpack_tally(packed: msgspec.Raw) -> Tally:
+    raw = _decode_tally(packed)
     tally = Tally()
     tally.total, tally.first, tally.last = raw.total, raw.first, raw.last
     _from_bytes(tally.days, raw.days)
@@ -452,7 +468,6 @@ def _unpack_tally(raw: _PackedTally) -> Tally:
     tally.sums = [int(amount) for amount in raw.sums] if raw.sums else []
     tally.early_with = [int(extra) for extra in raw.early_with] if raw.early_with else []
     tally.value_days, tally.value_times = raw.value_days, raw.value_times
-    tally.packed = raw
     return tally
 
 

@@ -38,10 +38,14 @@ class Timeline:
 
     def at(self, instant: int) -> Rules:
         """Return the definition in force at an instant (the first one before any)."""
+        if instant >= self._starts[-1]:
+            return self.rules[-1]
         return self.rules[max(0, bisect_right(self._starts, instant) - 1)]
 
     def next_start(self, after: int) -> int:
         """Return when the next definition comes into force, or FOREVER."""
+        if after >= self._starts[-1]:
+            return FOREVER
         index = bisect_right(self._starts, after)
         return self._starts[index] if index < len(self._starts) else FOREVER
 
@@ -61,10 +65,3 @@ def advance(timeline: Timeline, subject: Judged, standing: Standing, to: int) ->
         after = judge(timeline.at(boundary), subject, boundary, standing, cause)
         changes.append(Change(standing, after, boundary, cause))
         standing = after
-
-
-def judge_event(timeline: Timeline, subject: Judged, standing: Standing, at: int, cause: str) -> Change:
-    """Judge anew after an event was counted; a late event is judged at the standing's own instant."""
-    instant = max(at, standing.at)
-    after = judge(timeline.at(instant), subject, instant, standing, cause)
-    return Change(standing, after, at, cause)

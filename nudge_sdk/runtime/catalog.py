@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -31,21 +32,35 @@ class Catalog:
         rules: The newest of them.
         placements: Its nudges, ready to be chosen from.
         warnings: What of the newest could not be read and was left out.
+        unreadable: Definitions this release cannot read, number to reason; the last good one stays in force.
     """
 
     def __init__(self, rows: Sequence[DefinitionRow], capacity: Capacity = CAPACITY) -> None:
         self.rows = tuple(rows)
+        self.unreadable: dict[int, str] = {}
+        loaded = self._loaded(capacity)
         live = [row for row in rows if row.live_at is not None]
-        loaded = {row.number: load_definition(msgspec.json.decode(row.document)) for row in rows[-KEPT:]}
-        self.warnings = loaded[live[-1].number][1] if live else []
         self.number = live[-1].number if live else 0
         self.signals = rows[-1].signals if rows else 0
-        definitions = {number: definition for number, (definition, _) in loaded.items()}
-        self.plan = Plan(_counted(rows, definitions), capacity)
-        ready = [_ready(row, definitions[row.number], capacity) for row in live[-KEPT:] if row.number in definitions]
+        self.plan = Plan(_counted(rows, {number: each.rules.definition for number, each in loaded.items()}), capacity)
+        ready = [loaded[row.number].rules for row in live if row.number in loaded]
         self.timeline = Timeline(ready or [Rules(Definition(), capacity=capacity)])
         self.rules = self.timeline.newest
-        self.placements = Placements(self.rules)
+        newest = loaded.get(self.rules.number)
+        self.warnings = newest.warnings if newest else []
+        self.placements = newest.placements if newest else Placements(self.rules)
+
+    def _loaded(self, capacity: Capacity) -> dict[int, _Loaded]:
+        """Return the latest definitions that can be read, by number."""
+        loaded: dict[int, _Loaded] = {}
+        for row in reversed(self.rows):
+            if len(loaded) == KEPT:
+                break
+            try:
+                loaded[row.number] = _load(row, capacity)
+            except Exception as error:
+                self.unreadable[row.number] = str(error) or type(error).__name__
+        return loaded
 
 
 def needed_signals(rows: Sequence[DefinitionRow], definition: Definition) -> int:
@@ -57,9 +72,17 @@ def needed_signals(rows: Sequence[DefinitionRow], definition: Definition) -> int
     return rows[-1].signals if wanted <= counted else rows[-1].signals + 1
 
 
-def _ready(row: DefinitionRow, definition: Definition, capacity: Capacity) -> Rules:
+class _Loaded(NamedTuple):
+    rules: Rules
+    placements: Placements
+    warnings: list[str]
+
+
+def _load(row: DefinitionRow, capacity: Capacity) -> _Loaded:
+    definition, warnings = load_definition(row.document)
     numbered = msgspec.structs.replace(definition, number=row.number)
-    return Rules(numbered, live_at=row.live_at or 0, signals=row.signals, capacity=capacity)
+    rules = Rules(numbered, live_at=row.live_at or 0, signals=row.signals, capacity=capacity)
+    return _Loaded(rules, Placements(rules), warnings)
 
 
 def _counted(rows: Sequence[DefinitionRow], definitions: dict[int, Definition]) -> list[Signal]:

@@ -19,6 +19,7 @@ LONGEST_NAME = 255
 MOST_BYTES = 32 * 1024
 _LARGEST = 2**63 - 1
 _DEEPEST = 16
+_EARLIEST, _LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999
 
 
 def check_name(value: object, field: str) -> str:
@@ -43,6 +44,18 @@ def check_account(value: object, field: str = "account") -> str:
     if name.startswith(PERSONAL):
         raise RecordError(field, f"{name!r} begins with {PERSONAL!r}, which marks users without an account")
     return name
+
+
+def check_instant(value: datetime | str | int, field: str) -> int:
+    """Return an instant in microseconds.
+
+    Raises:
+        RecordError: It is no time, or one outside the years 1 to 9999.
+    """
+    at = to_micros(value, field)
+    if not _EARLIEST <= at <= _LATEST:
+        raise RecordError(field, f"{at} microseconds since 1970 is outside the years 1 to 9999")
+    return at
 
 
 def check_data(data: Mapping[str, Any] | None, field: str) -> dict[str, Any]:

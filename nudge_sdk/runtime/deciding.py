@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from nudge_sdk.errors import CopyError, NudgeError, StoreError
+from nudge_sdk.errors import CopyError, StoreError
 from nudge_sdk.rules.ledger import Display, Ledger, Offer, pack_ledger, with_offer
 from nudge_sdk.rules.presenting import Payload, content_of, present
 from nudge_sdk.rules.selection import Chosen, Reason, select
 from nudge_sdk.runtime.catalog import Catalog
+from nudge_sdk.runtime.failures import Failures
 from nudge_sdk.runtime.intake import Intake, definition_state
 from nudge_sdk.runtime.profiles import Profiles, View
 from nudge_sdk.store.protocol import Exposure, Key
-
-log = logging.getLogger("nudge_sdk")
 
 _ATTEMPTS = 3
 
@@ -80,6 +78,7 @@ class Decider:
         new_id: Makes ids of decisions.
         refresh_seconds: How often to look for a new definition.
         wait: Most seconds to wait for the store's confirmation.
+        failures: Told of what failed.
     """
 
     def __init__(
@@ -90,7 +89,9 @@ class Decider:
         *,
         refresh_seconds: float,
         wait: float,
+        failures: Failures,
     ) -> None:
+        self.failures = failures
         self.intake = intake
         self.profiles = profiles
         self.new_id = new_id
@@ -100,13 +101,14 @@ class Decider:
 
     def catalog(self) -> Catalog:
         """Return the published definitions, at most ``refresh_seconds`` old; the last good ones if none can be read."""
+        catalog = self.intake.catalog
         if time.monotonic() >= self._refresh_at:
             self._refresh_at = time.monotonic() + self.refresh_seconds
             try:
-                if self.intake.store.read_definition_state() != definition_state(self.intake.catalog):
-                    self.intake.refresh()
-            except NudgeError as error:
-                log.warning("the definitions cannot be read; the last good ones stay in force: %s", error)
+                if self.intake.store.read_definition_state() != definition_state(catalog):
+                    return self.intake.refresh()
+            except Exception as error:
+                self.failures.note("refresh", error)
         return self.intake.catalog
 
     def forget_catalog(self) -> None:
@@ -134,21 +136,23 @@ class Decider:
                 if self._confirm(view, chosen, decision):
                     return decision if not chosen.held_out else _nothing(question, view, chosen, now)
             except StoreError as error:
-                log.info("nudge %s is not shown, the store did not confirm it: %s", winner.key, error)
+                self.failures.note("confirm", error)
                 break
             self.profiles.forget(view.person.account_id)
         return _nothing(question, view, _unconfirmed(chosen), now)
 
-    def choose(self, question: Question, now: int, catalog: Catalog) -> tuple[View, Chosen]:
+    def choose(
+        self, question: Question, now: int, catalog: Catalog, *, is_kept: bool = True
+    ) -> tuple[View, Chosen]:
         """Choose without confirming: nothing is spent."""
-        view = self.profiles.view(question.key, now, catalog)
+        view = self.profiles.view(question.key, now, catalog, is_kept=is_kept)
         facts = view.member.facts.asked(now, question.context, question.locale, can_purchase=question.can_purchase)
         chosen = select(catalog.placements, question.placement, view.person, facts, requested=question.requested)
         return view, chosen
 
     def preview(self, question: Question, now: int, catalog: Catalog) -> tuple[Decision, View, Chosen]:
-        """Return what ``decide`` would answer if the store agreed; nothing is spent."""
-        view, chosen = self.choose(question, now, catalog)
+        """Return what ``decide`` would answer if the store agreed; nothing is spent or kept."""
+        view, chosen = self.choose(question, now, catalog, is_kept=False)
         decision = self._present(question, view, chosen, now) if chosen.candidate and not chosen.held_out else None
         return decision or _nothing(question, view, chosen, now), view, chosen
 
@@ -163,7 +167,7 @@ class Decider:
                 view.catalog.rules, candidate.nudge, content, view.member, view.account, facts=facts, **standings
             )
         except CopyError as error:
-            log.warning("nudge %s cannot be shown: %s", candidate.key, error)
+            self.failures.note(f"nudge {candidate.key}", error)
             return None
         shown = chosen.display
         return Decision(
@@ -174,7 +178,7 @@ class Decider:
             user=view.person.user_id,
             account=view.person.account_id,
             at=now,
-            definition=view.catalog.number,
+            definition=view.catalog.rules.number,
         )
 
     def _confirm(self, view: View, chosen: Chosen, decision: Decision) -> bool:
@@ -203,7 +207,9 @@ class Decider:
                 transaction.put_ledger(rows[key], expected_version=rows[key].ledger_version)
                 rows[key].ledger_version += 1
             transaction.add_exposures([_exposure(view, chosen, decision)])
-        self.profiles.put(rows)
+            journals = self.profiles.journals(person.account_id)
+            positions = {journal: transaction.position(journal) or 0 for journal in journals}
+        self.profiles.put(rows, positions)
         return True
 
 
@@ -230,5 +236,5 @@ def _nothing(question: Question, view: View, chosen: Chosen, now: int) -> Decisi
         user=view.person.user_id,
         account=view.person.account_id,
         at=now,
-        definition=view.catalog.number,
+        definition=view.catalog.rules.number,
     )

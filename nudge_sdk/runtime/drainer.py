@@ -24,7 +24,12 @@ log = logging.getLogger("nudge_sdk")
 BATCH_BYTES = 128 * 1024
 """How much of a journal goes into one transaction: short ones keep decisions that have to confirm from waiting."""
 
-WAIT = 5.0
+CATCH_UP_BYTES = 1024 * 1024
+"""The same for a journal that is further behind than this: fewer, longer transactions catch up nearly twice as fast."""
+
+WAIT = 1.0
+"""Seconds that one batch waits for others that write; a step that fails is tried again, and stopping waits for one."""
+
 SWEEP_SECONDS = 1.0
 LOCK_NAME = "drain.lock"
 
@@ -48,6 +53,7 @@ class Drainer:
         self._offsets: dict[str, int] = {}
         self._lock: LockedFile | None = None
         self._next_sweep = 0.0
+        self._unreadable: set[str] = set()
         self._busy = threading.RLock()
 
     @property
@@ -61,10 +67,31 @@ class Drainer:
         Args:
             until: Stop after the batch in hand once ``time.monotonic()`` passes this.
         """
-        with self._busy:
+        if not self._busy.acquire(timeout=-1 if until is None else max(0.0, until - time.monotonic())):
+            return 0
+        try:
             if not self._is_mine():
                 return 0
-            return sum(self._drain_one(path, until) for path in journals(self.folder))
+            return sum(self._drain_readable(path, until) for path in journals(self.folder))
+        finally:
+            self._busy.release()
+
+    def flush(self, until: float) -> bool:
+        """Drain all that the journals hold now, or wait for whoever drains; whether it was done by then.
+
+        Args:
+            until: When to give up, in seconds of ``time.monotonic()``.
+        """
+        ends = {path: _size(path) for path in journals(self.folder) if os.access(path, os.R_OK)}
+        while True:
+            try:
+                self.drain(until=until)
+                ends = {path: end for path, end in ends.items() if path.exists() and self._stored(path.name) < end}
+            except StoreBusyError as error:
+                log.debug("the store is busy, it is tried again: %s", error)
+            if not ends or time.monotonic() >= until:
+                return not ends
+            time.sleep(0.005)
 
     def sweep(self) -> int:
         """Judge those whose time has come; how many there were."""
@@ -118,24 +145,42 @@ class Drainer:
 
     def _offset(self, name: str) -> int:
         if name not in self._offsets:
-            self._offsets[name] = self.store.read_position(name) or 0
+            self._offsets[name] = self._stored(name)
         return self._offsets[name]
+
+    def _stored(self, name: str) -> int:
+        self.intake.ready(WAIT)
+        return self.store.read_position(name) or 0
+
+    def _drain_readable(self, path: Path, until: float | None) -> int:
+        """Drain a journal; one that cannot be read does not keep the others waiting."""
+        try:
+            return self._drain_one(path, until)
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            if path.name not in self._unreadable:
+                self._unreadable.add(path.name)
+                log.error("%s cannot be read and waits (said once): %s", path, error)
+            return 0
 
     def _drain_one(self, path: Path, until: float | None) -> int:
         taken = 0
         while until is None or time.monotonic() < until:
             offset = self._offset(path.name)
-            found = read_lines(path, offset, BATCH_BYTES)
+            is_behind = _size(path) - offset > CATCH_UP_BYTES
+            found = read_lines(path, offset, CATCH_UP_BYTES if is_behind else BATCH_BYTES)
             if found.end == offset:
                 self._retire(path, offset)
                 break
-            self._take(path.name, found.lines, found.end)
+            wait = WAIT if until is None else min(WAIT, max(0.0, until - time.monotonic()))
+            self._take(path.name, found.lines, found.end, wait)
             taken += len(found.lines)
         return taken
 
-    def _take(self, name: str, lines: list[bytes], end: int) -> None:
+    def _take(self, name: str, lines: list[bytes], end: int, wait: float = WAIT) -> None:
         position = Position(name, end)
-        rows = self.intake.take_lines(lines, position, wait=WAIT)
+        rows = self.intake.take_lines(lines, position, wait=wait)
         self._offsets[name] = end
         self.drained += len(lines)
         self._tell(rows, position)
@@ -191,15 +236,16 @@ class DrainThread:
         """Drain soon."""
         self._wake.set()
 
-    def stop(self, deadline: float) -> None:
-        """Stop after the batch in hand, waiting at most ``deadline`` seconds."""
+    def stop(self, deadline: float) -> bool:
+        """Stop after the batch in hand; whether it stopped within ``deadline`` seconds."""
         thread = self._thread
         if thread is None or self._pid != os.getpid():
-            return
+            return True
         self._stop.set()
         self._wake.set()
         thread.join(deadline)
         self._thread = None
+        return not thread.is_alive()
 
     def _run(self) -> None:
         stop, wake = self._stop, self._wake
@@ -209,6 +255,7 @@ class DrainThread:
             wake.clear()
             if not stop.is_set():
                 pause = self._step()
+        self.drainer.close()
 
     def _step(self) -> float:
         try:
@@ -230,7 +277,6 @@ class DrainThread:
 
     def after_fork(self) -> None:
         """Forget the parent's thread, events and locks."""
-        self.drainer.after_fork()
         self._thread = None
         self._pid = 0
         self._starting = threading.Lock()

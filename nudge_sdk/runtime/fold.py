@@ -23,7 +23,7 @@ from nudge_sdk.rules.standing import (
     judge,
 )
 from nudge_sdk.rules.state import State, pack, unpack
-from nudge_sdk.rules.stepping import BY_IMPORT, Change, advance, judge_event
+from nudge_sdk.rules.stepping import BY_IMPORT, Change, advance
 from nudge_sdk.rules.times import FOREVER, day_of
 from nudge_sdk.runtime.catalog import Catalog
 from nudge_sdk.runtime.recount import rebuild
@@ -61,13 +61,14 @@ class Work:
         self.ledger: Ledger = unpack_ledger(row.ledger)
         self.is_changed = self.is_ledger_changed = self.is_moved = False
 
-    def touch(self, record: Record) -> None:
+    def touch(self, day: int) -> None:
         """Widen the span of days that this subject's records lie on."""
-        day = day_of(record.counted_at)
         self.is_changed = True
         row = self.row
-        row.first_day = day if row.first_day is None else min(row.first_day, day)
-        row.last_day = day if row.last_day is None else max(row.last_day, day)
+        if row.first_day is None or day < row.first_day:
+            row.first_day = day
+        if row.last_day is None or day > row.last_day:
+            row.last_day = day
 
 
 class Warm:
@@ -240,27 +241,30 @@ class Fold:
         return keys
 
     def _take_one(self, record: Record, import_id: str) -> None:
-        move = move_of(record)
-        if move is not None:
-            self._take_move(move)
-        account_id, user_id = self.aliases.resolve((record.account_id, record.user_id))
+        if record.kind != "track":
+            move = move_of(record)
+            if move is not None:
+                self._take_move(move)
+        key = (record.account_id, record.user_id)
+        account_id, user_id = self.aliases.resolve(key) if self.aliases.moves else key
+        at = record.counted_at
         account = self.works[account_id, ""]
         member = self.works.get((account_id, user_id)) if user_id else None
         affected = self._affected(record, account, member)
         if not record.history:
             for work in affected:
-                self._step(work, record.counted_at)
+                self._step(work, at)
         plan = self.catalog.plan
         apply_to_account(account.state, record, plan, user_id)
-        account.touch(record)
+        account.touch(day_of(at))
         if member is not None:
             apply_to_member(member.state, record, plan, user_id)
-            member.touch(record)
+            member.touch(day_of(at))
         if record.kind in _STEERING:
             account.is_ledger_changed = True
             if member is not None:
                 member.is_ledger_changed = True
-        self._judge_all(affected, record, import_id)
+        self._judge_all(affected, record, at, import_id)
 
     def _affected(self, record: Record, account: Work, member: Work | None) -> list[Work]:
         """Return whom a record can make stand differently."""
@@ -268,6 +272,8 @@ class Fold:
             account_id = account.row.account_id
             return [work for key, work in self.works.items() if key[0] == account_id and not work.is_moved]
         plan = self.catalog.plan
+        if record.kind == "track" and record.name in plan.by_event:
+            return [account] if member is None else [member, account]
         user_id = member.row.user_id if member is not None else ""
         found = []
         if member is not None and may_matter(member.state, record, plan, user_id, is_account=False):
@@ -276,19 +282,25 @@ class Fold:
             found.append(account)
         return found
 
-    def _judge_all(self, works: list[Work], record: Record, import_id: str) -> None:
+    def _judge_all(self, works: list[Work], record: Record, at: int, import_id: str) -> None:
         for work in works:
-            first = work.state.first
-            if work.judged is not None and (record.kind != "track" or first == record.counted_at):
+            if work.judged is not None and (record.kind != "track" or work.state.first == at):
                 work.judged.refresh()
             if record.history:
                 work.row.import_id = import_id
                 work.is_changed = True
             else:
-                change = judge_event(
-                    self.catalog.timeline, self.judged(work), work.standing, record.counted_at, record.id
-                )
-                self._note(work, change)
+                before = work.standing
+                instant = at if at > before.at else before.at
+                rules = self.catalog.timeline.at(instant)
+                after = judge(rules, self.judged(work), instant, before, record.id)
+                if (
+                    after.tier != before.tier
+                    or after.reached is not before.reached
+                    or after.episode is not before.episode
+                ):
+                    self._note(work, Change(before, after, at, record.id))
+                work.standing = after
 
     def judged(self, work: Work) -> Judged:
         """Return a subject ready to be judged."""
@@ -306,9 +318,9 @@ class Fold:
     def _note(self, work: Work, change: Change) -> None:
         """Write down what a judgement changed."""
         before, after = change.before, change.after
-        account_id, user_id = work.row.key
         work.standing = after
         work.is_changed = True
+        account_id, user_id = work.row.key
         if after.tier != before.tier:
             is_late = change.at < before.at
             tiers = (before.tier, after.tier, after.score, after.definition, is_late)

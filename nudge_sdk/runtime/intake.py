@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from nudge_sdk.errors import RecordError, StoreBusyError, StoreError
+from nudge_sdk.errors import StoreBusyError
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.state import CAPACITY, Capacity
 from nudge_sdk.runtime.catalog import Catalog
@@ -25,7 +25,9 @@ T = TypeVar("T")
 
 SWEEP_BATCH = 500
 RECOUNT_BATCH = 100
+PREPARE_WAIT = 10.0
 _ATTEMPTS = 3
+_OF_THE_STORE = frozenset({"OperationalError", "InterfaceError", "DatabaseError", "InternalError"})
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -42,7 +44,7 @@ class Intake:
         store: Where to.
         clock: The present instant in microseconds.
         capacity: How much states keep.
-        prepare: Brings the store's schema up to date, before the first use.
+        prepare: Brings the store's schema up to date, before the first use, waiting for others at most so many seconds.
     """
 
     def __init__(
@@ -51,36 +53,50 @@ class Intake:
         clock: Callable[[], int],
         capacity: Capacity = CAPACITY,
         *,
-        prepare: Callable[[], None] | None = None,
+        prepare: Callable[[float], None] | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
         self.capacity = capacity
         self._catalog: Catalog | None = None
         self._prepare = prepare
+        self._is_ready = prepare is None
+        self._unreadable: dict[int, str] = {}
         self._warm = Warm()
         self.after_fork()
 
     def after_fork(self) -> None:
         """Forget a parent's lock."""
         self._preparing = threading.RLock()
+        self._is_preparing = False
 
-    def ready(self) -> None:
+    def ready(self, wait: float = PREPARE_WAIT) -> None:
         """Prepare the store, once, before it is first used.
+
+        Args:
+            wait: Most seconds to wait for another thread or process that is at it.
 
         Raises:
             StoreError: The store did not answer; the next use tries again.
         """
-        if self._prepare is None:
+        if self._is_ready:
             return
-        with self._preparing:
-            prepare, self._prepare = self._prepare, None
-            try:
-                if prepare is not None:
-                    prepare()
-            except BaseException:
-                self._prepare = prepare
-                raise
+        if not self._preparing.acquire(timeout=wait):
+            raise StoreBusyError(f"another thread has been preparing the store for more than {wait:g} s")
+        try:
+            # Preparing uses this very object, and so comes by here again.
+            if not (self._is_ready or self._is_preparing or self._prepare is None):
+                self._run_prepare(self._prepare, wait)
+        finally:
+            self._preparing.release()
+
+    def _run_prepare(self, prepare: Callable[[float], None], wait: float) -> None:
+        self._is_preparing = True
+        try:
+            prepare(wait)
+            self._is_ready = True
+        finally:
+            self._is_preparing = False
 
     @property
     def catalog(self) -> Catalog:
@@ -90,8 +106,13 @@ class Intake:
     def refresh(self) -> Catalog:
         """Read the published definitions anew."""
         self.ready()
-        self._catalog = Catalog(self.store.definitions(), self.capacity)
-        return self._catalog
+        self._catalog = catalog = Catalog(self.store.definitions(), self.capacity)
+        for number, reason in catalog.unreadable.items():
+            if self._unreadable.get(number) != reason:
+                good = catalog.rules.number
+                log.error("definition %d cannot be read, %d stays in force: %s", number, good, reason)
+        self._unreadable = catalog.unreadable
+        return catalog
 
     def take(
         self, records: Sequence[Record], *, wait: float, position: Position | None = None, import_id: str = ""
@@ -127,9 +148,9 @@ class Intake:
                 self._quarantine(line, position, str(error), wait)
         try:
             return self.take(records, wait=wait, position=position)
-        except StoreBusyError:
-            raise
-        except (StoreError, RecordError, ValueError, OverflowError, TypeError, KeyError) as error:
+        except Exception as error:
+            if _is_of_the_store(error):
+                raise
             log.warning("a batch of %s was refused, looking for the line: %s", position.journal, error)
             rows = self._bisect(records, position, wait, error)
             self.take([], wait=wait, position=position)
@@ -140,7 +161,7 @@ class Intake:
 
         def work(transaction: Transaction, catalog: Catalog) -> list[SubjectRow]:
             now = self.clock()
-            keys = transaction.due(now, definition=catalog.number, limit=SWEEP_BATCH)
+            keys = transaction.due(now, definition=catalog.rules.number, limit=SWEEP_BATCH)
             return Fold(transaction, catalog, now).sweep(keys) if keys else []
 
         return self._with_present_catalog(work, wait)
@@ -164,6 +185,7 @@ class Intake:
         return self._with_present_catalog(work, wait)
 
     def _with_present_catalog(self, work: Callable[[Transaction, Catalog], T], wait: float) -> T:
+        self.ready(wait)
         for _ in range(_ATTEMPTS):
             catalog = self.catalog
             with self.store.transaction(wait=wait) as transaction:
@@ -181,18 +203,26 @@ class Intake:
         for half in (records[:middle], records[middle:]):
             try:
                 rows += self.take(half, wait=wait) if half else []
-            except StoreBusyError:
-                raise
-            except (StoreError, RecordError, ValueError, OverflowError, TypeError, KeyError) as failure:
+            except Exception as failure:
+                if _is_of_the_store(failure):
+                    raise
                 rows += self._bisect(half, position, wait, failure)
         return rows
 
     def _quarantine(self, line: bytes, position: Position, reason: str, wait: float) -> None:
         log.warning("a line before %s:%d was set aside: %s", position.journal, position.offset, reason)
-        self.ready()
+        self.ready(wait)
         row = Quarantined(position.journal, position.offset, line, reason, self.clock())
         with self.store.transaction(wait=wait) as transaction:
             transaction.add_quarantined([row])
+
+
+def _is_of_the_store(error: Exception) -> bool:
+    """Whether the store is in trouble, whatever it is given: a full disk must not make every record look bad.
+
+    Drivers say so by the exceptions that PEP 249 names.
+    """
+    return isinstance(error, StoreBusyError) or type(error.__cause__).__name__ in _OF_THE_STORE
 
 
 def definition_state(catalog: Catalog) -> tuple[int, int]:

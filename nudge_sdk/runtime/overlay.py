@@ -5,7 +5,7 @@ The same fold runs over them as in the store, so what a request sees of its own 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -20,19 +20,31 @@ from nudge_sdk.store.protocol import (
     Transition,
 )
 
+_COUNTED = 2**62
+"""A number of a signal set that no later one exceeds."""
+
 
 class Overlay:
-    """Stands in for a transaction: rows come from memory, and nothing is written."""
+    """Stands in for a transaction: rows come from memory, and nothing is written.
 
-    def __init__(self, rows: dict[Key, SubjectRow]) -> None:
+    Args:
+        rows: The rows.
+        target_of: Where a member's records count instead, as far as that is known here.
+    """
+
+    def __init__(self, rows: dict[Key, SubjectRow], target_of: Callable[[Key], Key | None]) -> None:
         self.rows = rows
+        self._target_of = target_of
         self._seen: set[tuple[str, str, str, int]] = set()
         self._aliases: dict[Key, Alias] = {}
 
     def lock_subjects(self, keys: Iterable[Key]) -> dict[Key, SubjectRow]:
-        """Return copies of the rows."""
+        """Return copies of the rows.
+
+        What a row does not count yet is counted in the store, not here: there are no stored records to count.
+        """
         return {
-            key: msgspec.structs.replace(self.rows[key])
+            key: msgspec.structs.replace(self.rows[key], signals=_COUNTED)
             if key in self.rows
             else SubjectRow(account_id=key[0], user_id=key[1])
             for key in keys
@@ -76,8 +88,15 @@ class Overlay:
         return [True for _ in rows]
 
     def aliases(self, keys: Iterable[Key]) -> dict[Key, Alias]:
-        """Return aliases that the overlay itself brought."""
-        return {key: self._aliases[key] for key in keys if key in self._aliases}
+        """Return aliases that the overlay itself brought, and those that are known."""
+        found = {}
+        for key in keys:
+            target = self._target_of(key)
+            if key in self._aliases:
+                found[key] = self._aliases[key]
+            elif target is not None and target != key:
+                found[key] = Alias(*key, *target, 0, "")
+        return found
 
     def alias_sources(self, key: Key) -> list[Alias]:
         """Return none: nothing is counted anew in an overlay."""

@@ -126,11 +126,28 @@ class Profiles:
             by_key = {row.key: row for row in rows}
             for account_id in {row.account_id for row in rows}:
                 for key in list(self._members_of.get(account_id, ())):
-                    self._take_over(self._profiles[key], by_key)
+                    if account_id in self._pending:
+                        # Another process may have drained some of these before: only a fresh reading tells.
+                        self._drop(key)
+                    else:
+                        self._take_over(self._profiles[key], by_key)
 
-    def put(self, rows: dict[Key, SubjectRow]) -> None:
-        """Take over rows that this process has just written or read."""
+    def journals(self, account_id: str) -> set[str]:
+        """Return the journals that hold undrained records of an account."""
+        return {each.journal for each in self._pending.get(account_id, ())}
+
+    def put(self, rows: dict[Key, SubjectRow], positions: dict[str, int]) -> None:
+        """Take over rows that this process has just written.
+
+        Args:
+            rows: The rows.
+            positions: How far journals were drained at that moment, so that nothing in the rows counts twice.
+        """
         with self._lock:
+            for journal, offset in positions.items():
+                self._drained[journal] = max(offset, self._drained.get(journal, 0))
+            for account_id in {account_id for account_id, _ in rows}:
+                self._keep_undrained(account_id)
             for account_id in {account_id for account_id, _ in rows}:
                 for key in list(self._members_of.get(account_id, ())):
                     self._take_over(self._profiles[key], rows)
@@ -150,30 +167,49 @@ class Profiles:
         known = self._moved.get(key)
         if known is not None and time.monotonic() - known[1] < self.max_staleness:
             return known[0]
-        target = key
-        for _ in range(_LONGEST_CHAIN):
-            alias = self.store.read_alias(target)
-            if alias is None:
-                break
-            target = (alias.to_account_id, alias.to_user_id)
+        try:
+            target = self._read_target(key)
+        except NudgeError:
+            if known is None:
+                raise
+            target = known[0]
         with self._lock:
             if len(self._moved) >= self.most:
                 self._moved.clear()
             self._moved[key] = (target, time.monotonic())
         return target
 
-    def moved(self) -> None:
-        """Ask the store anew where members' records count."""
+    def _read_target(self, key: Key) -> Key:
+        for _ in range(_LONGEST_CHAIN):
+            alias = self.store.read_alias(key)
+            if alias is None:
+                break
+            key = (alias.to_account_id, alias.to_user_id)
+        return key
+
+    def moved(self, source: Key | None = None) -> None:
+        """Ask the store anew where members' records count; the undrained ones of a source go along with it."""
         with self._lock:
             self._moved.clear()
+        if source is None or source[0] not in self._pending:
+            return
+        target = self.resolve(source)
+        with self._lock:
+            pending = self._pending.pop(source[0], [])
+            gone = [each for each in pending if (each.record.account_id, each.record.user_id) == source]
+            for account_id, some in ((source[0], [each for each in pending if each not in gone]), (target[0], gone)):
+                if some:
+                    self._pending.setdefault(account_id, []).extend(some)
+                self.forget(account_id)
 
-    def view(self, sent: Key, now: int, catalog: Catalog) -> View:
+    def view(self, sent: Key, now: int, catalog: Catalog, *, is_kept: bool = True) -> View:
         """Return a member as of now.
 
         Args:
             sent: (account, user) as the host says it.
             now: The present instant in microseconds.
             catalog: The published definitions.
+            is_kept: Whether to keep what was judged; not for another instant than the present one.
 
         Raises:
             StoreError: The profile is not in memory and the store did not answer.
@@ -183,7 +219,13 @@ class Profiles:
         if profile is None or time.monotonic() - profile.loaded_at >= self.max_staleness:
             profile = self._read(key, profile)
         view = profile.view
-        if view is not None and view.catalog is catalog and view.judged_at <= now < view.valid_until:
+        if view is not None and view.catalog is not catalog:
+            # A new signal was counted in the store since these rows were read.
+            profile = self._read(key, profile)
+            view = None
+        if not is_kept:
+            return self._judge(key, sent, Profile(profile.rows, profile.loaded_at), now, catalog)
+        if view is not None and view.judged_at <= now < view.valid_until:
             if not self._pending:
                 return view
             counts = {name: len(self._pending.get(name, ())) for name in (key[0], sent[0])}
@@ -196,7 +238,7 @@ class Profiles:
             fold = profile.fold
             if fold is None or fold.catalog is not catalog:
                 profile.reset()
-                fold = Fold(Overlay(dict(profile.rows)), catalog, now)
+                fold = Fold(Overlay(dict(profile.rows), self._known_target), catalog, now)
                 fold.lock([(key[0], ""), key])
             fresh: list[Pending] = []
             for account_id in {key[0], sent[0]}:
@@ -210,6 +252,10 @@ class Profiles:
             profile.view = _view(fold, key, now, catalog, versions)
             profile.fold = fold if any(profile.taken.values()) else None
             return profile.view
+
+    def _known_target(self, key: Key) -> Key | None:
+        known = self._moved.get(key)
+        return known[0] if known is not None else None
 
     def _new(self, pending: list[Pending]) -> list[Record]:
         """Leave out records the store has already: a message that the host delivered again."""
@@ -230,6 +276,8 @@ class Profiles:
         except NudgeError:
             if stale is None:
                 raise
+            # Not asked again for a while: what this process knows is better than a request that waits.
+            stale.loaded_at = time.monotonic()
             return stale
         for each in (key, account):
             rows.setdefault(each, SubjectRow(account_id=each[0], user_id=each[1]))

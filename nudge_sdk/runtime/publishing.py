@@ -18,8 +18,18 @@ Progress = Callable[[int, int], None]
 """Told (subjects counted, subjects to count) while a new signal is counted from history."""
 
 
-def publish(intake: Intake, definition: Definition, *, by: str, note: str) -> DefinitionRow:
+def publish(
+    intake: Intake, definition: Definition, *, by: str, note: str, wait: float = WAIT, is_first: bool = False
+) -> DefinitionRow:
     """Store a definition under the next number; it is live at once unless it counts something new.
+
+    Args:
+        intake: The way into the store.
+        definition: What to publish.
+        by: Who publishes.
+        note: Why.
+        wait: Most seconds to wait for others that write.
+        is_first: Only where nothing was published yet; the newest is returned otherwise.
 
     Raises:
         DefinitionError: The definition has problems.
@@ -27,21 +37,25 @@ def publish(intake: Intake, definition: Definition, *, by: str, note: str) -> De
     """
     checked = parse_definition(to_plain(definition))
     catalog = intake.refresh()
+    if is_first and catalog.rows:
+        return catalog.rows[-1]
     number = catalog.rows[-1].number + 1 if catalog.rows else 1
     signals = needed_signals(catalog.rows, checked)
     now = intake.clock()
     numbered = _numbered(checked, catalog, number)
-    is_counted = not catalog.rows or signals == catalog.rows[-1].signals
+    is_counted = intake.store.count_outdated(signals) == 0
     row = DefinitionRow(
         number, encode_definition(numbered), fingerprint(numbered), now, by, note, signals, now if is_counted else None
     )
-    with intake.store.transaction(wait=WAIT) as transaction:
+    with intake.store.transaction(wait=wait) as transaction:
         if transaction.definition_state() != definition_state(catalog):
             row = msgspec.structs.replace(row, number=0)
         else:
             transaction.put_definition(row)
     intake.refresh()
-    return row if row.number else publish(intake, definition, by=by, note=note)
+    if row.number:
+        return row
+    return publish(intake, definition, by=by, note=note, wait=wait, is_first=is_first)
 
 
 def make_live(intake: Intake, progress: Progress | None = None) -> int:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from nudge_sdk.errors import StoreError
+from nudge_sdk.errors import RecordError
+from nudge_sdk.rules.identity import move_of
 from nudge_sdk.rules.records import Kind, Record, personal_account
-from nudge_sdk.rules.times import HOUR, to_micros
-from nudge_sdk.runtime.checking import MessageIds, check_account, check_data, check_name, check_size
+from nudge_sdk.rules.times import HOUR
+from nudge_sdk.runtime.checking import MessageIds, check_account, check_data, check_instant, check_name, check_size
 from nudge_sdk.runtime.drainer import DrainThread
 from nudge_sdk.runtime.intake import Intake, encode_record
 from nudge_sdk.runtime.journal import Journal
 from nudge_sdk.runtime.profiles import Pending, Profiles
 
+log = logging.getLogger("nudge_sdk")
+
 _REPEATS_KEPT = 20_000
+_STEERING = frozenset({"convert", "churn", "alias"})
 
 
 class Recorder:
@@ -70,7 +75,7 @@ class Recorder:
         Raises:
             RecordError: Something that some store cannot hold.
         """
-        user_id = "" if user is None else check_name(user, "user")
+        user_id = "" if user is None and kind != "track" else check_name(user, "user")
         account_id = personal_account(user_id) if account is None else check_account(account)
         now = self.clock()
         return Record(
@@ -78,7 +83,7 @@ class Recorder:
             account_id,
             user_id,
             self.ids.new() if id is None else check_name(id, "id"),
-            now if at is None else to_micros(at, "at"),
+            now if at is None else check_instant(at, "at"),
             now,
             name,
             check_data(data, field),
@@ -114,19 +119,47 @@ class Recorder:
         """
         check_size(encode_record(record))
         rows = self.intake.take([record], wait=wait)
-        if record.kind in ("group", "alias"):
-            self.profiles.moved()
+        move = move_of(record)
+        if move is not None:
+            self.profiles.moved(move.source)
         for account_id in {record.account_id, *(row.account_id for row in rows)}:
             self.profiles.forget(account_id)
 
-    def commit_or_write(self, record: Record, *, wait: float) -> None:
-        """Write a record to the store at once, or to the journal where the store does not answer in time."""
+    def commit_or_write(self, record: Record, *, wait: float, is_ours: bool = True) -> None:
+        """Write a record to the store at once, or to the journal where the store does not take it in time."""
         try:
             self.commit(record, wait=wait)
-        except StoreError:
+        except RecordError:
+            raise
+        except Exception as error:
             if self.journal is None:
                 raise
-            self.write(record)
+            log.info("a %s goes by the journal, the store did not take it: %s", record.kind, error)
+            self.write(record, is_ours=is_ours)
+
+    def say(self, record: Record, *, is_ours: bool) -> None:
+        """Write what the host says of somebody: at once where it steers what is shown, nothing if just said."""
+        kind = record.kind
+        are_traits = kind in ("identify", "group")
+        if are_traits and self.is_repeat(record):
+            return
+        if kind in _STEERING or (kind == "group" and self._is_new_member(record)):
+            self.commit_or_write(record, wait=self.store_wait, is_ours=is_ours)
+        else:
+            self.write(record, is_ours=is_ours)
+        if are_traits:
+            self.said(record)
+        elif kind == "left":
+            self._said.pop(("group", record.account_id, record.user_id), None)
+
+    def _is_new_member(self, record: Record) -> bool:
+        """Whether a user without an account so far gets one: counts, caps and answers move with this very record."""
+        move = move_of(record)
+        try:
+            return move is not None and self.profiles.resolve(move.source) == move.source
+        except Exception as error:
+            log.info("a group goes by the journal, the store did not answer: %s", error)
+            return False
 
     def is_repeat(self, record: Record) -> bool:
         """Whether the same traits were said of the same subject within the last hour."""

@@ -9,8 +9,7 @@ from typing import Any, Literal
 
 from nudge_sdk.errors import RecordError
 from nudge_sdk.rules.records import Kind, Record, personal_account
-from nudge_sdk.rules.times import to_micros
-from nudge_sdk.runtime.checking import check_name
+from nudge_sdk.runtime.checking import check_instant, check_name
 from nudge_sdk.runtime.deciding import Decision
 from nudge_sdk.runtime.recorder import Recorder
 
@@ -75,7 +74,7 @@ def report(recorder: Recorder, nudge: str | Decision, kind: ReportKind, by: Repo
         key = "" if isinstance(nudge, Decision) else key
         return recorder.make(_OPTS[kind], by.user, key and check_name(key, "tag"), None, account=by.account, id=by.id)
     if by.until is not None:
-        data["until"] = to_micros(by.until, "until")
+        data["until"] = check_instant(by.until, "until")
     elif kind == "snoozed":
         raise RecordError("until", "say until when it is put off")
     data["kind"] = kind

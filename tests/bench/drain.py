@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from random import Random
 from statistics import mean
@@ -183,9 +184,7 @@ def _fill(path: Path, events: int) -> None:
             records = _day(random, day, events // DAYS)
             for record in records:
                 _count(states, record, plan)
-            connection.executemany(
-                INSERT_EVENT, sorted((pack_record(each) for each in records), key=lambda row: row[:5])
-            )
+            connection.executemany(INSERT_EVENT, sorted(map(pack_record, records), key=itemgetter(0, 1, 2, 3, 4)))
     connection.close()
     store = open_store(f"sqlite:///{path}")
     with store.transaction(wait=10) as transaction:

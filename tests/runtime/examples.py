@@ -64,6 +64,8 @@ def product(*nudges: dict[str, Any], **changes: Any) -> Definition:
     return parse_definition({"name": "product", **written, **changes})
 
 
+HELP = {"type": "help", "title": "Let us help", "chat": {"label": "Ask us", "action": "open_chat"}}
+
 FREE = {"caps": [], "gap_minutes": 0}
 """Settings without overall caps."""
 

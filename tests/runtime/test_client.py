@@ -16,7 +16,7 @@ from nudge_sdk import DefinitionError, NudgeClient, NudgeError, Options, RecordE
 from nudge_sdk.errors import JournalError, StoreError
 from nudge_sdk.store import open_store
 from nudge_sdk.testing import Clock
-from tests.runtime.examples import SLACK, Stopwatch, locked, nudge, open_client, product, run, wait_until
+from tests.runtime.examples import HELP, SLACK, Stopwatch, locked, nudge, open_client, product, run, wait_until
 
 WAIT = Options().store_wait
 
@@ -142,7 +142,8 @@ def test_importing_starts_no_thread_and_opens_no_connection() -> None:
     code = """
 import sys, threading
 seen = []
-sys.addaudithook(lambda event, _: event.startswith(("socket.", "sqlite3.connect", "_thread.start")) and seen.append(event))
+watched = ("socket.", "sqlite3.connect", "_thread.start")
+sys.addaudithook(lambda event, _: event.startswith(watched) and seen.append(event))
 import nudge_sdk
 print(seen, threading.active_count(), "sqlite3" in sys.modules, "sqlalchemy" in sys.modules)
 """
@@ -442,9 +443,7 @@ def test_an_external_client_has_no_thread_at_all(tmp_path: Path) -> None:
 
 def test_the_thread_outlives_a_store_that_is_away(tmp_path: Path) -> None:
     database = tmp_path / "away" / "nudges.db"
-    client = NudgeClient(
-        f"sqlite:///{database}", journal=tmp_path / "journals", options=Options(drain_seconds=0.01)
-    )
+    client = NudgeClient(f"sqlite:///{database}", journal=tmp_path / "journals", options=Options(drain_seconds=0.01))
     client.track("ada", "campaign_sent")
     thread = client.recorder.thread
     assert thread is not None
@@ -505,7 +504,7 @@ def test_publishing_raises_whatever_on_error_says(tmp_path: Path) -> None:
 def test_a_frozen_week_from_first_campaign_to_help(tmp_path: Path) -> None:
     nudges = (
         nudge("upgrade", needs_episode=True, goal="paid", trigger={"milestone": "two_campaigns"}),
-        nudge("helping", needs_episode=True, goal="paid", mode="help", placement="help"),
+        nudge("helping", needs_episode=True, goal="paid", mode="help", placement="help", content=HELP),
     )
     with freeze_time("2026-03-02 09:00:00") as frozen:
         client = NudgeClient(
