@@ -76,11 +76,11 @@ class NudgeClient:
         self._definition = None if definition is None else _read(definition)
         self.store = open_store(store) if isinstance(store, str) else store
         self.intake = Intake(self.store, self.now, options.capacity, prepare=self._prepare)
-        self.profiles = Profiles(self.store, most=options.profiles, max_staleness=options.max_staleness)
+        folder = None if drain == "inline" else Path(journal) if journal is not None else folder_beside(store)
+        self.profiles = Profiles(self.store, most=options.profiles, max_staleness=options.max_staleness, folder=folder)
         self.drainer: Drainer | None = None
         queue = thread = None
-        if drain != "inline":
-            folder = Path(journal) if journal is not None else folder_beside(store)
+        if folder is not None:
             queue = Journal(folder, **journal_limits(options))
             self.drainer = Drainer(self.intake, folder, self.profiles.drained)
             thread = DrainThread(self.drainer, seconds=options.drain_seconds) if drain == "thread" else None

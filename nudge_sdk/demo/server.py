@@ -104,7 +104,7 @@ def create_app(folder: str | Path, clock: DemoClock | None = None) -> Flask:
     return app
 
 
-def main(host: str = "127.0.0.1", port: int = 8000, *, check: bool = False) -> int:
+def main(host: str = "127.0.0.1", port: int = 5000, *, check: bool = False) -> int:
     """Serve the demo until it is interrupted; return the exit code.
 
     Args:

@@ -95,7 +95,9 @@ def _words(payload: Payload, heading: str = "p") -> Html:
 def _help_panel(payload: Payload, form: Form) -> Html:
     steps = tuple(_step(step, form.labels) for step in payload.steps)
     done = sum(step.is_done for step in payload.steps)
-    progress = element("p", form.labels.progress_text(done, len(steps)), class_="nudge-progress") if steps else Html()
+    # Isolated: where its language is written the other way, its numbers stay where they are.
+    counted = element("bdi", form.labels.progress_text(done, len(steps)))
+    progress = element("p", counted, class_="nudge-progress") if steps else Html()
     guide = element("ol", *steps, class_="nudge-steps") if steps else Html()
     video = _video(payload.video, form.labels, payload.locale) if payload.video else Html()
     extras = element("div", guide, video, class_="nudge-guide") if steps or payload.video else Html()
@@ -122,7 +124,7 @@ def _video(video: ShownVideo, labels: Labels, locale: str) -> Html:
         class_="nudge-player",
         src=video.url,
         controls=True,
-        preload="none",
+        preload="metadata",
         aria_label=video.title or None,
     )
     name = element("span", video.title, class_="nudge-video-title") if video.title else Html()

@@ -36,11 +36,15 @@ def limit_of(cap: Cap) -> Limit:
 
 
 class Candidate:
-    """A nudge ready to be chosen."""
+    """A nudge ready to be chosen.
+
+    Attributes:
+        is_plain: Whether nothing of its own stands against it before its first offer.
+    """
 
     __slots__ = (
-        "audience", "dismiss", "ends_at", "goal", "hide", "is_critical", "is_help", "is_offered", "key", "lifetime",
-        "limits", "needs_episode", "nudge", "order", "starts_at", "tag_limits", "tags", "trigger",
+        "audience", "dismiss", "ends_at", "goal", "hide", "is_critical", "is_help", "is_offered", "is_plain", "key",
+        "lifetime", "limits", "needs_episode", "nudge", "order", "starts_at", "tag_limits", "tags", "trigger",
     )  # fmt: skip
 
     def __init__(self, nudge: Nudge, rules: Rules) -> None:
@@ -62,6 +66,7 @@ class Candidate:
         schedule = nudge.schedule
         self.starts_at = _instant(schedule.starts_at, 0) if schedule else 0
         self.ends_at = _instant(schedule.ends_at, FOREVER) if schedule else FOREVER
+        self.is_plain = not (nudge.is_paused or nudge.hide or schedule or self.limits) and self.lifetime > 0
         self.order = (not self.is_critical, -nudge.priority)
 
 

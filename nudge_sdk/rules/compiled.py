@@ -140,11 +140,15 @@ class EntryRule:
 
 
 class SubjectRules:
-    """How one segment judges members, or accounts."""
+    """How one segment judges members, or accounts.
+
+    Attributes:
+        is_counted: Whether all milestones count events, so that nothing was reached before the first event.
+    """
 
     __slots__ = (
-        "active_windows", "by_signal", "caps", "has_decay", "hold_days", "hot", "milestones", "segment",
-        "value_signals", "warm",
+        "active_windows", "by_signal", "caps", "has_decay", "hold_days", "hot", "is_counted", "milestones",
+        "segment", "value_signals", "warm",
     )  # fmt: skip
 
     def __init__(self, definition: Definition, segment: Segment, subject: Subject) -> None:
@@ -158,6 +162,7 @@ class SubjectRules:
         self.hot = EntryRule(thresholds.hot, bits) if thresholds.hot else None
         self.hold_days = segment.hold_days
         self.has_decay = any(milestone.half_life for milestone in self.milestones)
+        self.is_counted = all(milestone.signal_id for milestone in self.milestones)
         self.active_windows = frozenset(
             gate.days for rule in (self.warm, self.hot) if rule for gate in rule.gates if gate.active_users
         )

@@ -7,7 +7,7 @@ from nudge_sdk.rules.signals import Plan
 from nudge_sdk.rules.state import State, write
 from nudge_sdk.rules.times import day_of
 
-TRAIT_KINDS = frozenset({"identify", "group", "left", "convert", "churn", "opt_out", "opt_in"})
+TRAIT_KINDS = frozenset({"identify", "group", "left", "alias", "convert", "churn", "opt_out", "opt_in"})
 """Kinds after which traits, goals or memberships differ, so that what depends on them is judged anew."""
 
 
@@ -28,9 +28,9 @@ def apply_to_member(state: State, record: Record, plan: Plan, user_id: str) -> N
         state.note_event(at, is_clamped=at != record.at)
         plan.count(state, record, user_id, at)
     elif kind == "identify":
-        _write_traits(state, record)
+        _write_traits(state, record, plan)
     elif kind in ("convert", "churn"):
-        _write_goal(state, record)
+        _write_goal(state, record, plan)
     elif kind in ("opt_out", "opt_in"):
         write(state.opted_out, record.name, (record.counted_at, record.id, kind == "opt_out"), plan.capacity)
 
@@ -45,18 +45,18 @@ def apply_to_account(state: State, record: Record, plan: Plan, user_id: str) -> 
             state.note_member(user_id, day_of(at), plan.capacity)
         plan.count(state, record, user_id, at)
     elif kind in ("group", "left"):
-        _write_traits(state, record)
+        _write_traits(state, record, plan)
         if user_id:
             write(state.left, user_id, (record.counted_at, record.id, kind == "left"), plan.capacity)
     elif kind in ("convert", "churn"):
-        _write_goal(state, record)
+        _write_goal(state, record, plan)
 
 
-def _write_traits(state: State, record: Record) -> None:
+def _write_traits(state: State, record: Record, plan: Plan) -> None:
     for name, value in record.data.items():
-        write(state.traits, name, (record.counted_at, record.id, value))
+        write(state.traits, name, (record.counted_at, record.id, value), plan.capacity)
 
 
-def _write_goal(state: State, record: Record) -> None:
+def _write_goal(state: State, record: Record, plan: Plan) -> None:
     met = [record.kind == "convert", record.data.get("value")]
-    write(state.goals, record.name, (record.counted_at, record.id, met))
+    write(state.goals, record.name, (record.counted_at, record.id, met), plan.capacity)

@@ -13,7 +13,7 @@ from nudge_sdk.rules.conditions import Facts
 from nudge_sdk.rules.explaining_words import NO_DATE, ago_words, day_words, moment_words, rate_words, span_words
 from nudge_sdk.rules.ledger import NO_ANSWER, Answer
 from nudge_sdk.rules.lint_findings import counted, listed, name_of
-from nudge_sdk.rules.selection import Chosen, Person, Reason, _fits_episode, _spent
+from nudge_sdk.rules.selection import Chosen, Person, Reason, _spent, fits_episode
 from nudge_sdk.rules.times import SECOND
 
 
@@ -136,7 +136,7 @@ class _Case(NamedTuple):
             return "Has left the account."
         if not self.candidate.is_offered:
             return "This release cannot show its format."
-        if not _fits_episode(self.candidate, self.person):
+        if not fits_episode(self.candidate, self.person):
             return self._wrong_phase()
         return "Not among the people it is for."
 

@@ -10,7 +10,6 @@ from nudge_sdk.rules.signals import USER, Plan, recording
 from nudge_sdk.rules.state import State, keep_latest, value_hash, write
 
 Key = tuple[str, str]
-_LONGEST_CHAIN = 8
 
 
 class Move(NamedTuple):
@@ -20,6 +19,11 @@ class Move(NamedTuple):
     target: Key
     at: int
     id: str
+
+    @property
+    def order(self) -> tuple[int, str, Key]:
+        """What says which of two moves of one member holds: the lower one does."""
+        return (self.at, self.id, self.target)
 
     @property
     def takes_account(self) -> bool:
@@ -50,25 +54,24 @@ class Aliases:
     def learn(self, move: Move) -> bool:
         """Take in a move; whether it is new, or earlier than the one that held."""
         known = self.moves.get(move.source)
-        if known is not None and (known.at, known.id) <= (move.at, move.id):
-            return False
-        if self.resolve(move.target) == move.source:
+        if known is not None and known.order <= move.order:
             return False
         self.moves[move.source] = move
         return True
 
     def resolve(self, key: Key) -> Key:
-        """Return the member that a member's records count for."""
-        for _ in range(_LONGEST_CHAIN):
-            move = self.moves.get(key)
-            if move is None:
-                break
+        """Return the member that a member's records count for; of a circle of moves the latest does not hold."""
+        seen: list[Key] = []
+        while (move := self.moves.get(key)) is not None:
+            if key in seen:
+                return max(seen[seen.index(key) :], key=lambda each: self.moves[each].order)
+            seen.append(key)
             key = move.target
         return key
 
 
 def rename_member(account: State, old: str, new: str, plan: Plan) -> None:
-    """Count one member of an account as another: in its active users and in signals of distinct members."""
+    """Count one member as another, in a state: in its active users and in signals of distinct members."""
     if old in account.members:
         keep_latest(account.members, new, account.members.pop(old), plan.capacity.members)
     if old in account.left:

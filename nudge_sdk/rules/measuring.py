@@ -16,6 +16,9 @@ from nudge_sdk.rules.conditions import Facts
 from nudge_sdk.rules.state import MEMBERS, State
 from nudge_sdk.rules.times import DAY, FOREVER, SECOND, day_of, end_of_day, to_micros
 
+_LAST_SECOND = 10**12
+"""Larger numbers are no Unix times: they lie beyond the year 33,000."""
+
 Totals = tuple[int, int, int]
 """(score, fit, set of reached milestones)."""
 
@@ -84,7 +87,7 @@ class Judged:
 def signup_of(traits: dict[str, Any], state: State) -> int:
     """Return the instant of sign-up: trait ``created_at`` (ISO 8601, or Unix seconds), else the first event."""
     given = traits.get("created_at")
-    if isinstance(given, int | float) and not isinstance(given, bool):
+    if isinstance(given, int | float) and not isinstance(given, bool) and abs(given) < _LAST_SECOND:
         return round(given * SECOND)
     if isinstance(given, str | datetime):
         try:

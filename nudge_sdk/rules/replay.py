@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from nudge_sdk.rules.conditions import NextChange, compile_next_change
 from nudge_sdk.rules.counting import TRAIT_KINDS, apply_to_account, apply_to_member
-from nudge_sdk.rules.identity import Aliases, Key, Move, move_of, rename_member
+from nudge_sdk.rules.identity import Aliases, Key, move_of, rename_member
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.signals import Plan, since_signup_length
 from nudge_sdk.rules.standing import UNJUDGED, Episode, Judged, Standing, join_standings, judge
@@ -57,22 +57,32 @@ def replay(timeline: Timeline, records: Iterable[Record], *, until: int) -> dict
 
     Args:
         timeline: The definitions in force; everything they count is counted from the first record on.
-        records: All records, in any order; equal identities count once.
+        records: All records, in any order; equal identities count once. Those marked as history become known together,
+            when the last of them arrived.
         until: The instant to stop at, in microseconds; later records are left out.
     """
     run = _Run(timeline)
-    unique = {record.identity: record for record in records}
-    ordered = sorted(unique.values(), key=lambda record: (record.counted_at, record.id))
-    history_ends = max((record.received_at for record in ordered if record.history), default=None)
+    ordered = sorted(_unique(records), key=lambda record: (record.counted_at, record.id))
+    history = [record for record in ordered if record.history]
+    history_ends = max((record.received_at for record in history), default=FOREVER)
     for record in ordered:
-        if record.counted_at <= until:
+        if history and history_ends <= min(record.counted_at, until):
+            run.take_history(history, history_ends)
+            history = []
+        if not record.history and record.counted_at <= until:
             run.step_to(record.counted_at)
             run.take(record)
-    if history_ends is not None and history_ends <= until:
-        run.step_to(history_ends)
-        run.judge_all(history_ends, BY_IMPORT)
+    if history and history_ends <= until:
+        run.take_history(history, history_ends)
     run.step_to(until)
     return run.courses
+
+
+def _unique(records: Iterable[Record]) -> Iterable[Record]:
+    found: dict[tuple[str, str, str, int], Record] = {}
+    for record in records:
+        found.setdefault(record.identity, record)
+    return found.values()
 
 
 class _Run:
@@ -81,6 +91,7 @@ class _Run:
         self.plan = Plan([signal for rules in timeline.rules for signal in rules.plan.signals.values()])
         self.courses: dict[Key, Course] = {}
         self.aliases = Aliases()
+        self.taken: list[Record] = []
         self.now: int | None = None
         self.turns = _turns(timeline)
 
@@ -95,13 +106,16 @@ class _Run:
     def take(self, record: Record) -> None:
         """Count one record and judge whom it concerns."""
         move = move_of(record)
-        if move is not None and self.aliases.learn(move):
-            self._move(move)
+        if move is not None:
+            before = self.aliases.resolve(move.source)
+            if self.aliases.learn(move):
+                self._move(move.source, before)
         account_id, user_id = self.aliases.resolve((record.account_id, record.user_id))
         account = self._course((account_id, ""))
         apply_to_account(account.state, record, self.plan, user_id)
         if user_id:
             apply_to_member(self._course((account_id, user_id)).state, record, self.plan, user_id)
+        self.taken.append(record)
         if record.history:
             return
         for key in list(self.courses):
@@ -112,30 +126,59 @@ class _Run:
             ):
                 self._judge(key, record.counted_at, record.id)
 
+    def take_history(self, records: Iterable[Record], at: int) -> None:
+        """Count imported records and judge everybody as of the end of the import."""
+        self.step_to(at)
+        for record in records:
+            self.take(record)
+        self.judge_all(at, BY_IMPORT)
+
     def judge_all(self, at: int, cause: str) -> None:
         """Judge everybody at an instant."""
         for key, course in list(self.courses.items()):
             if course.moved_to is None:
                 self._judge(key, at, cause)
 
-    def _move(self, move: Move) -> None:
+    def _move(self, source: Key, before: Key) -> None:
         """Join a moved member, and the personal account it leaves, with where it counts from now on."""
-        target = self.aliases.resolve(move.target)
+        target = self.aliases.resolve(source)
+        if target == before:
+            return
         account = self._course((target[0], ""))
-        if move.takes_account:
-            self._join((move.source[0], ""), (target[0], ""))
-        self._join(move.source, target)
-        if move.source[1] != target[1]:
-            rename_member(account.state, move.source[1], target[1], self.plan)
+        if source[0] != target[0]:
+            self._join((source[0], ""), (target[0], ""), source[1], target[1])
+        self._join(source, target, source[1], target[1])
+        if before != source:
+            self._recount(before[0])
+            self._recount(target[0])
+        elif source[1] != target[1] and account.state.is_full(self.plan.capacity):
+            self._recount(target[0])
+        elif source[1] != target[1]:
+            rename_member(account.state, source[1], target[1], self.plan)
 
-    def _join(self, source: Key, target: Key) -> None:
+    def _join(self, source: Key, target: Key, old: str, new: str) -> None:
         moved = self.courses.get(source)
         if moved is None:
             return
         into = self._course(target)
+        if old != new:
+            rename_member(moved.state, old, new, self.plan)
+        into.moved_to = None
         into.state.merge(moved.state, self.plan.capacity)
         into.standing = join_standings(into.standing, moved.standing)
         self.courses[source] = Course(transitions=moved.transitions, episodes=moved.episodes, moved_to=target)
+
+    def _recount(self, account_id: str) -> None:
+        """Count an account and its members anew: nothing can be taken out, nor a member renamed at capacity."""
+        for key, course in self.courses.items():
+            if key[0] == account_id and course.moved_to is None:
+                course.state = State()
+        for record in self.taken:
+            key = self.aliases.resolve((record.account_id, record.user_id))
+            if key[0] == account_id:
+                apply_to_account(self._course((account_id, "")).state, record, self.plan, key[1])
+                if key[1]:
+                    apply_to_member(self._course(key).state, record, self.plan, key[1])
 
     def _course(self, key: Key) -> Course:
         return self.courses.setdefault(key, Course())
@@ -171,5 +214,6 @@ class _Run:
 def _turns(timeline: Timeline) -> list[NextChange]:
     """Return the functions that tell when the conditions of any definition next turn by time."""
     definitions = [rules.definition for rules in timeline.rules]
-    conditions = [each.when for known in definitions for each in (*known.milestones, *known.segments)]
+    conditions = [milestone.when for known in definitions for milestone in known.milestones]
+    conditions += [segment.when for known in definitions for segment in known.segments]
     return [compile_next_change(condition) for condition in conditions if condition is not None]

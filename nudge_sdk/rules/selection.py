@@ -106,25 +106,28 @@ def select(
     reasons: dict[str, Reason] = {}
     eligible: list[Candidate] = []
     is_throttled: bool | None = None
-    shown = _on_display(person.ledger, placement, facts.now, placements.display) if person.ledger.displays else None
-    answers = person.ledger.answers
+    now, ledger = facts.now, person.ledger
+    shown = _on_display(ledger, placement, now, placements.display) if ledger.displays else None
     for candidate in candidates:
-        reason = _own_reason(candidate, person, facts, answers.get(candidate.key, NO_ANSWER))
-        if reason is None and shown is not None and shown.nudge == candidate.key:
+        key = candidate.key
+        answer = ledger.answers.get(key)
+        is_fresh = answer is None and candidate.is_plain and candidate.goal not in person.met_goals
+        reason = None if is_fresh and not person.opted_out else _own_reason(candidate, person, facts, answer)
+        if reason is None and shown is not None and shown.nudge == key:
             return _stays(candidate, shown, _own_reasons(candidates, person, facts))
-        if reason is None:
-            reason = _capped(candidate, person, facts.now, answers.get(candidate.key, NO_ANSWER))
+        if reason is None and not is_fresh:
+            reason = _capped(candidate, person, now, answer or NO_ANSWER)
         if reason is None and not candidate.is_critical:
             if is_throttled is None:
-                is_throttled = _is_throttled(placements, person, facts.now)
-            if is_throttled or (candidate.tag_limits and _is_tag_throttled(candidate, placements, person, facts.now)):
+                is_throttled = _is_throttled(placements, person, now)
+            if is_throttled or (candidate.tag_limits and _is_tag_throttled(candidate, placements, person, now)):
                 reason = Reason.THROTTLED
         if reason is None:
             reason = _untargeted(candidate, person, facts, requested)
         if reason is None:
             eligible.append(candidate)
         else:
-            reasons[candidate.key] = reason
+            reasons[key] = reason
     return _decide(placements, person, eligible, reasons) if eligible else _nothing(reasons)
 
 
@@ -144,7 +147,7 @@ def _stopped(placements: Placements, person: Person, facts: Facts) -> Reason | N
     return None
 
 
-def _own_reason(candidate: Candidate, person: Person, facts: Facts, answer: Answer) -> Reason | None:
+def _own_reason(candidate: Candidate, person: Person, facts: Facts, answer: Answer | None) -> Reason | None:
     """Return why the nudge itself is out of the question, whatever was spent."""
     if candidate.nudge.is_paused:
         return Reason.PAUSED
@@ -153,7 +156,7 @@ def _own_reason(candidate: Candidate, person: Person, facts: Facts, answer: Answ
     if candidate.hide is not None and candidate.hide(facts):
         return Reason.HIDDEN
     now = facts.now
-    if answer is not NO_ANSWER:
+    if answer is not None:
         if answer.dismissed_at and now < answer.dismissed_at + candidate.dismiss:
             return Reason.DISMISSED
         if now < answer.snoozed_until:
@@ -178,8 +181,7 @@ def _own_reasons(candidates: tuple[Candidate, ...], person: Person, facts: Facts
     """Return why each would be out of the question, or that another one is on display."""
     answers = person.ledger.answers
     return {
-        each.key: _own_reason(each, person, facts, answers.get(each.key, NO_ANSWER)) or Reason.OUTRANKED
-        for each in candidates
+        each.key: _own_reason(each, person, facts, answers.get(each.key)) or Reason.OUTRANKED for each in candidates
     }
 
 
@@ -232,16 +234,18 @@ def _is_tag_throttled(candidate: Candidate, placements: Placements, person: Pers
 
 
 def _untargeted(candidate: Candidate, person: Person, facts: Facts, requested: frozenset[str]) -> Reason | None:
-    if not candidate.is_offered or not _fits_episode(candidate, person):
+    audience, trigger = candidate.audience, candidate.trigger
+    if (candidate.needs_episode or candidate.goal) and not fits_episode(candidate, person):
         return Reason.NOT_TARGETED
-    if candidate.audience is not None and not candidate.audience(facts):
+    if not candidate.is_offered or (audience is not None and not audience(facts)):
         return Reason.NOT_TARGETED
-    if candidate.trigger is not None and not candidate.trigger(person.standing, facts, requested):
+    if trigger is not None and not trigger(person.standing, facts, requested):
         return Reason.NOT_TRIGGERED
     return None
 
 
-def _fits_episode(candidate: Candidate, person: Person) -> bool:
+def fits_episode(candidate: Candidate, person: Person) -> bool:
+    """Whether the member's episode is in a phase in which the nudge may be offered."""
     if not candidate.needs_episode:
         return not (candidate.goal and person.phase == "rest")
     episode = person.standing.episode

@@ -283,7 +283,12 @@ def _streak_since_signup(length: int) -> Reader:
 def _values_since_signup(length: int) -> Reader:
     def read(tally: Tally, at: int, signup: int) -> int:
         end = min(signup + length - 1, at)
-        return sum(1 for first in tally.value_times.values() if signup <= first <= end)
+        seen = {value for value, first in tally.value_times.items() if signup <= first <= end}
+        if tally.first < signup:
+            # What was seen before sign-up may have been seen again after it.
+            start, stop = _early_slice(tally, at, signup, length)
+            seen.update(tally.early_with[start:stop])
+        return len(seen)
 
     return read
 

@@ -174,11 +174,12 @@ def _same(rules: Rules, subject: Judged, at: int, previous: Standing) -> Standin
 
 
 def join_standings(target: Standing, source: Standing) -> Standing:
-    """Return what a member goes on from when another joined it: the later judged, with the earlier episode."""
-    later = max(target, source, key=lambda standing: standing.at)
+    """Return what a member goes on from when another joined it: its own, with the earlier episode of the two."""
     episodes = [standing.episode for standing in (target, source) if standing.episode]
     episode = min(episodes, key=lambda each: each.started_at, default=None)
-    return msgspec.structs.replace(later, episode=episode, reached={**source.reached, **target.reached})
+    return msgspec.structs.replace(
+        target, at=max(target.at, source.at), episode=episode, reached={**source.reached, **target.reached}
+    )
 
 
 def is_opted_out(subject: Judged) -> bool:
@@ -229,11 +230,14 @@ def _entered(by: SubjectRules, subject: Judged, found: tuple[int, int, int], at:
 
 def _held(by: SubjectRules, subject: Judged, entry: Tier, at: int) -> Tier:
     best = entry
-    first = subject.state.first
-    if first is None or not (by.warm or by.hot):
+    if not (by.warm or by.hot):
         return best
     today = day_of(at)
-    for day in range(today - 1, max(today - by.hold_days, day_of(first)) - 1, -1):
+    earliest = today - by.hold_days
+    if by.is_counted:
+        first = subject.state.first
+        earliest = today if first is None else max(earliest, day_of(first))
+    for day in range(today - 1, earliest - 1, -1):
         if best == "hot" or (best == "warm" and by.hot is None):
             return best
         end = end_of_day(day)

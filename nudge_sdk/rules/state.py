@@ -130,12 +130,8 @@ class Tally:
             keep_earliest(self.value_times, new, self.value_times.pop(old), capacity.values)
 
     def is_full(self, capacity: Capacity) -> bool:
-        """Whether any bounded part is at its capacity."""
-        return (
-            len(self.days) >= capacity.days
-            or len(self.early) >= capacity.occurrences
-            or len(self.value_times) >= capacity.values
-        )
+        """Whether more distinct values may have been seen than are kept."""
+        return len(self.value_times) >= capacity.values
 
     def _widen(self, first: int, last: int, count: int) -> None:
         if not self.total or first < self.first:
@@ -265,8 +261,12 @@ class State:
             keep_latest(self.members, user_id, day, capacity.members)
 
     def is_full(self, capacity: Capacity = CAPACITY) -> bool:
-        """Whether any bounded part is at its capacity, so that nothing can be taken out or renamed exactly."""
-        return len(self.members) >= capacity.members or any(t.is_full(capacity) for t in self.tallies.values())
+        """Whether any part that names members is at its capacity, so that none can be renamed exactly."""
+        return (
+            len(self.members) >= capacity.members
+            or len(self.left) >= capacity.traits
+            or any(tally.is_full(capacity) for tally in self.tallies.values())
+        )
 
     def has_left(self, user_id: str) -> bool:
         """Whether a member has left the account."""
@@ -326,7 +326,8 @@ def to_amount(value: object) -> int | None:
         return value * AMOUNT_SCALE if -AMOUNT_LIMIT <= value <= AMOUNT_LIMIT else None
     if not -AMOUNT_LIMIT <= value <= AMOUNT_LIMIT:
         return None
-    return int((Decimal(repr(value)) * AMOUNT_SCALE).to_integral_value(ROUND_HALF_EVEN))
+    exact = value if isinstance(value, Decimal) else Decimal(repr(value))
+    return int((exact * AMOUNT_SCALE).to_integral_value(ROUND_HALF_EVEN))
 
 
 def value_hash(value: object) -> int:

@@ -49,6 +49,18 @@ class Timeline:
         index = bisect_right(self._starts, after)
         return self._starts[index] if index < len(self._starts) else FOREVER
 
+    def next_publication(self, standing: Standing) -> int:
+        """Return when a standing is next judged by another definition, or FOREVER.
+
+        That is its own instant where a definition came into force before it that it was not judged by: an event may
+        count a few minutes in the future.
+        """
+        at = standing.at
+        if not at:
+            return FOREVER
+        rules = self.at(at)
+        return at if rules.live_at <= at and rules.number > standing.definition else self.next_start(at)
+
 
 def advance(timeline: Timeline, subject: Judged, standing: Standing, to: int) -> list[Change]:
     """Step through every boundary from the standing's instant up to and including ``to``.
@@ -57,7 +69,7 @@ def advance(timeline: Timeline, subject: Judged, standing: Standing, to: int) ->
     """
     changes: list[Change] = []
     while True:
-        publication = timeline.next_start(standing.at) if standing.at else FOREVER
+        publication = timeline.next_publication(standing)
         boundary = min(standing.next_change, publication)
         if boundary > to:
             return changes

@@ -141,9 +141,7 @@ class Decider:
             self.profiles.forget(view.person.account_id)
         return _nothing(question, view, _unconfirmed(chosen), now)
 
-    def choose(
-        self, question: Question, now: int, catalog: Catalog, *, is_kept: bool = True
-    ) -> tuple[View, Chosen]:
+    def choose(self, question: Question, now: int, catalog: Catalog, *, is_kept: bool = True) -> tuple[View, Chosen]:
         """Choose without confirming: nothing is spent."""
         view = self.profiles.view(question.key, now, catalog, is_kept=is_kept)
         facts = view.member.facts.asked(now, question.context, question.locale, can_purchase=question.can_purchase)
@@ -207,8 +205,7 @@ class Decider:
                 transaction.put_ledger(rows[key], expected_version=rows[key].ledger_version)
                 rows[key].ledger_version += 1
             transaction.add_exposures([_exposure(view, chosen, decision)])
-            journals = self.profiles.journals(person.account_id)
-            positions = {journal: transaction.position(journal) or 0 for journal in journals}
+            positions = self.profiles.positions(transaction.position)
         self.profiles.put(rows, positions)
         return True
 

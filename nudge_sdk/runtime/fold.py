@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from msgspec.structs import replace
+
 from nudge_sdk.rules.counting import TRAIT_KINDS, apply_to_account, apply_to_member, may_matter
 from nudge_sdk.rules.identity import Aliases, Move, move_of, rename_member
 from nudge_sdk.rules.ledger import Ledger, Offer, merged, pack_ledger, unpack_ledger, with_offer, with_report
@@ -118,7 +120,7 @@ class Fold:
         self.transitions: list[Transition] = []
         self.reached: list[Reached] = []
         self.episodes: dict[tuple[Key, int], EpisodeRow] = {}
-        self._to_rebuild: set[str] = set()
+        self._waiting: set[tuple[str, str, str, int]] = set()
 
     def take(self, records: Sequence[Record], *, import_id: str = "") -> list[SubjectRow]:
         """Fold records in; those whose identity is stored already change nothing.
@@ -140,11 +142,10 @@ class Fold:
         facts = [record for record in records if record.kind != "exposure"]
         fresh = [record for record, new in zip(facts, self.transaction.insert_records(facts), strict=True) if new]
         reports = [record for record in records if record.kind == "exposure"]
+        self._waiting = {record.identity for record in fresh}
         for record in sorted(fresh, key=lambda each: (each.counted_at, each.id)):
             self._take_one(record, import_id)
         self._take_reports(reports)
-        for account_id in sorted(self._to_rebuild):
-            self._rebuild(account_id)
 
     def step_to(self, now: int) -> None:
         """Step every locked subject through its boundaries up to an instant."""
@@ -157,14 +158,13 @@ class Fold:
         self.lock({(account_id, "") for account_id, _ in keys} | set(keys))
         for key in keys:
             work = self.works[key]
-            released = work.row.next_change if work.row.next_change < work.standing.next_change else FOREVER
-            if work.standing.at:
-                self._step(work, self.now)
-            if released <= self.now:
+            released = work.row.next_change
+            if released < work.standing.next_change and released <= self.now:
                 at = max(released, work.standing.at)
                 rules = self.catalog.timeline.at(at)
                 after = judge(rules, self.judged(work), at, work.standing, BY_IMPORT)
                 self._note(work, Change(work.standing, after, at, BY_IMPORT))
+            self._step(work, self.now)
             work.is_changed = True
         return self.write()
 
@@ -199,13 +199,16 @@ class Fold:
         return row.signals < self.catalog.signals
 
     def _rebuild(self, account_id: str) -> None:
-        """Count an account and all its members anew from the stored records."""
+        """Count an account and all its members anew from the stored records that were taken."""
+        if self.works[account_id, ""].row.signals > self.catalog.signals:
+            return  # an overlay has no stored records: what it says is only seen until they are drained
         keys = [(account_id, ""), *self.transaction.members_of([account_id])]
         missing = sorted(set(keys) - self.works.keys())
         rows = self.transaction.lock_subjects(missing)
         self.works.update((key, Work(rows[key])) for key in missing)
         works = {key: self.works[key] for key in keys if not self.works[key].is_moved}
-        states = rebuild(self.transaction, self.catalog.plan, {key: work.row for key, work in works.items()})
+        rows_of = {key: work.row for key, work in works.items()}
+        states = rebuild(self.transaction, self.catalog.plan, rows_of, without=self._waiting)
         for key, work in works.items():
             work.state = states.get(key) or State()
             work.row.signals = self.catalog.signals
@@ -214,46 +217,61 @@ class Fold:
 
     def _load_aliases(self, records: Sequence[Record]) -> None:
         wanted = {(record.account_id, record.user_id) for record in records if record.user_id}
+        for move in map(move_of, records):
+            if move is not None:
+                wanted |= {move.source, move.target}
         while wanted:
             found = self.transaction.aliases(wanted)
             for source, alias in found.items():
                 self.aliases.moves[source] = Move(source, (alias.to_account_id, alias.to_user_id), alias.at, alias.id)
-            wanted = {move.target for source, move in self.aliases.moves.items() if source in found}
+            wanted = {self.aliases.moves[source].target for source in found} - self.aliases.moves.keys()
 
     def _keys(self, records: Sequence[Record]) -> set[Key]:
         keys: set[Key] = set()
         wide: set[str] = set()
-        sources: set[Key] = set()
         for record in records:
             key = self.aliases.resolve((record.account_id, record.user_id))
             keys |= {key, (key[0], "")}
             if record.kind in ACCOUNT_WIDE:
                 wide.add(key[0])
-            move = move_of(record)
-            if move is not None:
-                target = self.aliases.resolve(move.target)
-                keys |= {target, (target[0], "")}
-                sources.add(move.source)
-        if sources:
-            keys |= self.transaction.existing(sources | {(account_id, "") for account_id, _ in sources})
+        keys |= self._keys_of_moves(records, wide)
         if wide:
             keys.update(self.transaction.members_of(wide))
         return keys
+
+    def _keys_of_moves(self, records: Sequence[Record], wide: set[str]) -> set[Key]:
+        """Return whom the moves in a batch concern: who moves, from whom, and to whom."""
+        moves = sorted((move for move in map(move_of, records) if move is not None), key=lambda move: move.order)
+        ahead = Aliases(self.aliases.moves.values()) if moves else self.aliases
+        targets: set[Key] = set()
+        sources: set[Key] = set()
+        for move in moves:
+            before = ahead.resolve(move.source)
+            if ahead.learn(move):
+                targets |= {ahead.resolve(move.target)} | ({before} if before != move.source else set())
+                sources.add(move.source)
+        wide |= {account_id for account_id, _ in targets}
+        with_accounts = sources | {(account_id, "") for account_id, _ in sources}
+        return (
+            targets | {(account_id, "") for account_id, _ in targets} | self.transaction.existing(with_accounts)
+            if moves
+            else set()
+        )
 
     def _take_one(self, record: Record, import_id: str) -> None:
         if record.kind != "track":
             move = move_of(record)
             if move is not None:
-                self._take_move(move)
+                self._take_move(move, record)
+        self._waiting.discard(record.identity)
         key = (record.account_id, record.user_id)
         account_id, user_id = self.aliases.resolve(key) if self.aliases.moves else key
         at = record.counted_at
         account = self.works[account_id, ""]
         member = self.works.get((account_id, user_id)) if user_id else None
         affected = self._affected(record, account, member)
-        if not record.history:
-            for work in affected:
-                self._step(work, at)
+        for work in affected:
+            self._step_for(work, record)
         plan = self.catalog.plan
         apply_to_account(account.state, record, plan, user_id)
         account.touch(day_of(at))
@@ -270,7 +288,8 @@ class Fold:
         """Return whom a record can make stand differently."""
         if record.kind in ACCOUNT_WIDE:
             account_id = account.row.account_id
-            return [work for key, work in self.works.items() if key[0] == account_id and not work.is_moved]
+            everybody = [work for key, work in self.works.items() if key[0] == account_id and not work.is_moved]
+            return [work for work in everybody if work.row.first_day is not None or work in (account, member)]
         plan = self.catalog.plan
         if record.kind == "track" and record.name in plan.by_event:
             return [account] if member is None else [member, account]
@@ -282,13 +301,19 @@ class Fold:
             found.append(account)
         return found
 
+    def _step_for(self, work: Work, record: Record) -> None:
+        """Step a subject to a record; to the present for imported history, of which nothing is concluded before."""
+        if not record.history:
+            self._step(work, record.counted_at)
+        elif not work.row.import_id:
+            self._step(work, self.now)
+
     def _judge_all(self, works: list[Work], record: Record, at: int, import_id: str) -> None:
         for work in works:
             if work.judged is not None and (record.kind != "track" or work.state.first == at):
                 work.judged.refresh()
             if record.history:
-                work.row.import_id = import_id
-                work.is_changed = True
+                self._hold(work, import_id)
             else:
                 before = work.standing
                 instant = at if at > before.at else before.at
@@ -301,6 +326,14 @@ class Fold:
                 ):
                     self._note(work, Change(before, after, at, record.id))
                 work.standing = after
+                work.row.next_change = after.next_change
+
+    def _hold(self, work: Work, import_id: str) -> None:
+        """Judge a subject no more until its import ends."""
+        work.is_changed = True
+        work.row.import_id = import_id
+        work.standing = replace(work.standing, next_change=FOREVER)
+        work.row.next_change = FOREVER if import_id else self.now
 
     def judged(self, work: Work) -> Judged:
         """Return a subject ready to be judged."""
@@ -311,7 +344,7 @@ class Fold:
 
     def _step(self, work: Work, to: int) -> None:
         standing = work.standing
-        if standing.at and (standing.next_change <= to or self.catalog.timeline.next_start(standing.at) <= to):
+        if standing.at and (standing.next_change <= to or self.catalog.timeline.next_publication(standing) <= to):
             for change in advance(self.catalog.timeline, self.judged(work), standing, to):
                 self._note(work, change)
 
@@ -319,6 +352,7 @@ class Fold:
         """Write down what a judgement changed."""
         before, after = change.before, change.after
         work.standing = after
+        work.row.next_change = after.next_change
         work.is_changed = True
         account_id, user_id = work.row.key
         if after.tier != before.tier:
@@ -340,35 +374,48 @@ class Fold:
             )  # fmt: skip
             self.episodes[work.row.key, episode.started_at] = row
 
-    def _take_move(self, move: Move) -> None:
-        known = self.aliases.moves.get(move.source)
+    def _take_move(self, move: Move, record: Record) -> None:
+        source, before = move.source, self.aliases.resolve(move.source)
         if not self.aliases.learn(move):
             return
-        self.transaction.put_alias(Alias(*move.source, *move.target, move.at, move.id))
-        target = self.aliases.resolve(move.target)
-        if known is not None:
-            self._to_rebuild |= {known.target[0], target[0]}
+        self.transaction.put_alias(Alias(*source, *move.target, move.at, move.id))
+        target = self.aliases.resolve(source)
+        if target == before:
+            return
+        for key, work in self.works.items():
+            if key[0] in (source[0], before[0], target[0]) and not work.is_moved:
+                self._step_for(work, record)
+        if source[0] != target[0]:
+            self._join((source[0], ""), (target[0], ""), (source[1], target[1]))
+        self._join(source, target, (source[1], target[1]))
+        self._count_moved(source, before, target)
+
+    def _count_moved(self, source: Key, before: Key, target: Key) -> None:
+        """Bring the states of the accounts in line with a move."""
         account = self.works[target[0], ""]
-        if move.takes_account:
-            self._join((move.source[0], ""), account)
-        self._join(move.source, self.works[target])
-        if move.source[1] != target[1]:
-            if account.state.is_full(self.catalog.plan.capacity):
-                self._to_rebuild.add(target[0])
-            rename_member(account.state, move.source[1], target[1], self.catalog.plan)
+        if before != source:
+            for old, new in ((before, target), ((before[0], ""), (target[0], ""))):
+                _widen(self.works[new].row, self.works[old].row)
+        if before != source or (source[1] != target[1] and account.state.is_full(self.catalog.plan.capacity)):
+            for account_id in sorted({before[0], target[0]} if before != source else {target[0]}):
+                self._rebuild(account_id)
+        elif source[1] != target[1]:
+            rename_member(account.state, source[1], target[1], self.catalog.plan)
+            account.judged = None
             account.is_changed = True
 
-    def _join(self, source: Key, into: Work) -> None:
-        moved = self.works.get(source)
+    def _join(self, source: Key, target: Key, renamed: tuple[str, str]) -> None:
+        moved, into = self.works.get(source), self.works[target]
         if moved is None or moved.is_moved:
             return
+        if renamed[0] != renamed[1]:
+            rename_member(moved.state, *renamed, self.catalog.plan)
         into.state.merge(moved.state, self.catalog.plan.capacity)
         into.standing = join_standings(into.standing, moved.standing)
         into.ledger = merged(into.ledger, moved.ledger)
         into.is_changed = into.is_ledger_changed = moved.is_moved = True
         into.judged = None
-        days = [day for row in (into.row, moved.row) for day in (row.first_day, row.last_day) if day is not None]
-        into.row.first_day, into.row.last_day = min(days, default=None), max(days, default=None)
+        _widen(into.row, moved.row)
         self.transaction.delete_subject(source)
 
     def _take_reports(self, reports: Sequence[Record]) -> None:
@@ -386,9 +433,15 @@ class Fold:
         row.signals = self.catalog.signals
         row.definition, row.segment, row.tier = standing.definition, standing.segment, standing.tier
         row.score, row.fit, row.active_users = standing.score, standing.fit, standing.active_users
-        row.next_change, row.evaluated_at = standing.next_change, standing.at
+        row.evaluated_at = standing.at
         row.episode_at = standing.episode.started_at if standing.episode else None
         row.episode_ended_at = standing.episode.ended_at if standing.episode else None
+
+
+def _widen(row: SubjectRow, other: SubjectRow) -> None:
+    """Let a row's span of days take in another's."""
+    days = [day for each in (row, other) for day in (each.first_day, each.last_day) if day is not None]
+    row.first_day, row.last_day = min(days, default=None), max(days, default=None)
 
 
 def _exposure(record: Record, work: Work, definition: int) -> Exposure:

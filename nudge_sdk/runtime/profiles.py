@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 from nudge_sdk.errors import NudgeError
@@ -16,6 +18,7 @@ from nudge_sdk.rules.ledger import exposures_of
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.selection import Person, opted_out_categories
 from nudge_sdk.rules.standing import Judged, Standing, met_goals, phase_of
+from nudge_sdk.rules.times import FOREVER
 from nudge_sdk.runtime.catalog import Catalog
 from nudge_sdk.runtime.fold import Fold
 from nudge_sdk.runtime.intake import Position
@@ -24,6 +27,7 @@ from nudge_sdk.store.protocol import Key, Store, SubjectRow
 
 _CONSISTENT_READS = 4
 _LONGEST_CHAIN = 8
+_DRAINED_KEPT = 1000
 
 
 class View(NamedTuple):
@@ -86,10 +90,20 @@ class Profiles:
         most: How many profiles are kept.
         max_staleness: After how many seconds a profile is read again.
         most_pending: How many undrained records are kept visible; more are safe in the journal but seen later.
+        folder: Where this process's journals are.
     """
 
-    def __init__(self, store: Store, *, most: int, max_staleness: float, most_pending: int = 100_000) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        most: int,
+        max_staleness: float,
+        most_pending: int = 100_000,
+        folder: Path | None = None,
+    ) -> None:
         self.store = store
+        self.folder = folder
         self.most = most
         self.max_staleness = max_staleness
         self.most_pending = most_pending
@@ -102,6 +116,8 @@ class Profiles:
         self._members_of: dict[str, set[Key]] = {}
         self._pending: dict[str, list[Pending]] = {}
         self._pending_count = 0
+        self._next_forgetting = 0.0
+        self._journals: set[str] = set()
         self._drained: dict[str, int] = {}
         self._moved: dict[Key, tuple[Key, float]] = {}
 
@@ -109,6 +125,7 @@ class Profiles:
         """Remember a record of this process until it is drained."""
         account_id = pending.record.account_id
         with self._lock:
+            self._journals.add(pending.journal)
             if pending.offset <= self._drained.get(pending.journal, -1):
                 for key in list(self._members_of.get(account_id, ())):
                     self._drop(key)
@@ -120,7 +137,7 @@ class Profiles:
         """Take over rows that this process wrote, and drop the pending records they contain."""
         with self._lock:
             if position is not None:
-                self._drained[position.journal] = position.offset
+                self._note_drained({position.journal: position.offset})
             for account_id in list(self._pending):
                 self._keep_undrained(account_id)
             by_key = {row.key: row for row in rows}
@@ -132,9 +149,18 @@ class Profiles:
                     else:
                         self._take_over(self._profiles[key], by_key)
 
-    def journals(self, account_id: str) -> set[str]:
-        """Return the journals that hold undrained records of an account."""
-        return {each.journal for each in self._pending.get(account_id, ())}
+    def positions(self, read: Callable[[str], int | None]) -> dict[str, int]:
+        """Return how far each journal of this process is drained.
+
+        Args:
+            read: Returns what the store holds of a journal; nothing if it never was drained, or drained and removed.
+        """
+        found = {}
+        for journal in list(self._journals):
+            stored = read(journal)
+            is_gone = stored is None and self.folder is not None and not (self.folder / journal).exists()
+            found[journal] = FOREVER if is_gone else stored or 0
+        return found
 
     def put(self, rows: dict[Key, SubjectRow], positions: dict[str, int]) -> None:
         """Take over rows that this process has just written.
@@ -144,8 +170,7 @@ class Profiles:
             positions: How far journals were drained at that moment, so that nothing in the rows counts twice.
         """
         with self._lock:
-            for journal, offset in positions.items():
-                self._drained[journal] = max(offset, self._drained.get(journal, 0))
+            self._note_drained(positions)
             for account_id in {account_id for account_id, _ in rows}:
                 self._keep_undrained(account_id)
             for account_id in {account_id for account_id, _ in rows}:
@@ -291,19 +316,34 @@ class Profiles:
 
     def _read_with_positions(self, key: Key, account: Key) -> dict[Key, SubjectRow]:
         """Read rows, and with them how far this process's own journals are drained: at one and the same moment."""
-        journals = {each.journal for each in self._pending.get(key[0], ())}
-        before = {journal: self.store.read_position(journal) or 0 for journal in journals}
+        before = self.positions(self.store.read_position)
         for _ in range(_CONSISTENT_READS):
             rows = self.store.read_subjects([key, account])
-            after = {journal: self.store.read_position(journal) or 0 for journal in journals}
+            after = self.positions(self.store.read_position)
             if after == before:
                 break
             before = after
         with self._lock:
-            for journal, offset in before.items():
-                self._drained[journal] = max(offset, self._drained.get(journal, 0))
+            self._note_drained(before)
             self._keep_undrained(key[0])
+            self._forget_drained(before)
         return rows
+
+    def _note_drained(self, positions: dict[str, int]) -> None:
+        for journal, offset in positions.items():
+            self._drained[journal] = max(offset, self._drained.pop(journal, 0))
+        while len(self._drained) > _DRAINED_KEPT:
+            del self._drained[next(iter(self._drained))]
+
+    def _forget_drained(self, positions: dict[str, int]) -> None:
+        """Drop records that another process drained, of accounts that nobody asks about too."""
+        gone = {journal for journal, offset in positions.items() if offset == FOREVER}
+        is_many = self._pending_count > self.most_pending // 2 and time.monotonic() >= self._next_forgetting
+        if gone or is_many:
+            self._next_forgetting = time.monotonic() + 1
+            for account_id in list(self._pending):
+                self._keep_undrained(account_id)
+            self._journals -= gone
 
     def _keep_undrained(self, account_id: str) -> None:
         pending = self._pending.get(account_id)

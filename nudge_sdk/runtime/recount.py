@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from itertools import chain
 
 from nudge_sdk.rules.counting import apply_to_account, apply_to_member
 from nudge_sdk.rules.identity import Aliases, Move
@@ -11,14 +12,19 @@ from nudge_sdk.rules.signals import Plan
 from nudge_sdk.rules.state import State
 from nudge_sdk.store.protocol import Alias, FoldTransaction, Key, SubjectRow
 
+Identity = tuple[str, str, str, int]
 
-def rebuild(transaction: FoldTransaction, plan: Plan, rows: Mapping[Key, SubjectRow]) -> dict[Key, State]:
+
+def rebuild(
+    transaction: FoldTransaction, plan: Plan, rows: Mapping[Key, SubjectRow], *, without: Collection[Identity] = ()
+) -> dict[Key, State]:
     """Return the states of one account and its members, counted from every stored record of theirs.
 
     Args:
         transaction: The open transaction, with the rows locked.
         plan: What to count.
         rows: The account's row and those of all its members.
+        without: Identities of stored records that are still to be counted by somebody else.
     """
     days = [day for row in rows.values() for day in (row.first_day, row.last_day) if day is not None]
     states: dict[Key, State] = {key: State() for key in rows}
@@ -29,10 +35,11 @@ def rebuild(transaction: FoldTransaction, plan: Plan, rows: Mapping[Key, Subject
     aliases = Aliases(Move((a.account_id, a.user_id), (a.to_account_id, a.to_user_id), a.at, a.id) for a in sources)
     foreign = [(a.account_id, a.user_id) for a in sources if a.account_id != account_id]
     first, last = min(days), max(days)
-    for record in transaction.records_of_account(account_id, first_day=first, last_day=last):
-        _apply(states, (account_id, ""), aliases.resolve((record.account_id, record.user_id)), record, plan)
-    for record in transaction.records_of(foreign, first_day=first, last_day=last) if foreign else ():
-        _apply(states, (account_id, ""), aliases.resolve((record.account_id, record.user_id)), record, plan)
+    own = transaction.records_of_account(account_id, first_day=first, last_day=last)
+    others = transaction.records_of(foreign, first_day=first, last_day=last) if foreign else ()
+    for record in chain(own, others):
+        if record.identity not in without:
+            _apply(states, (account_id, ""), aliases.resolve((record.account_id, record.user_id)), record, plan)
     return states
 
 
@@ -45,10 +52,10 @@ def _apply(states: dict[Key, State], account: Key, key: Key, record: Record, pla
 
 
 def _sources(transaction: FoldTransaction, keys: list[Key]) -> list[Alias]:
-    found: list[Alias] = []
+    found: dict[Key, Alias] = {}
     pending = list(keys)
     while pending:
-        aliases = transaction.alias_sources(pending.pop())
-        found += aliases
-        pending += [(alias.account_id, alias.user_id) for alias in aliases]
-    return found
+        aliases = {(alias.account_id, alias.user_id): alias for alias in transaction.alias_sources(pending.pop())}
+        pending += [key for key in aliases if key not in found]
+        found.update(aliases)
+    return list(found.values())

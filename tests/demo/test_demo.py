@@ -143,3 +143,36 @@ def test_a_folder_that_is_not_a_demos_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="not empty"):
         create_app(tmp_path)
     assert (tmp_path / "thesis.txt").exists()
+
+
+@pytest.mark.parametrize("name", ["first-automation", "working-together"])
+def test_the_videos_and_their_captions_are_there(shared_app: Flask, name: str) -> None:
+    hana = log_in(shared_app, "hana")
+    with hana.get(f"/help/videos/{name}.mp4") as video, hana.get(f"/help/videos/{name}.vtt") as captions:
+        assert video.mimetype == "video/mp4"
+        assert captions.data.startswith(b"WEBVTT")
+    assert hana.get("/help/videos/other.mp4").status_code == 404
+    assert hana.get(f"/help/videos/{name}.exe").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "form", "page", "says"),
+    [
+        ("/settings/domain", {"domain": "nia.example"}, "/settings", "nia.example"),
+        ("/integrations", {"name": "CRM"}, "/integrations", "Connected"),
+        ("/team/invite", {"name": "<b>Bo</b>"}, "/team", "&lt;b&gt;Bo&lt;/b&gt;"),
+        ("/billing/seats", {}, "/team", "1 of 11 seats taken"),
+        ("/team/ask-admin", {"note": "please"}, "/dashboard", "Your note is on its way."),
+        ("/help/chat", {"question": "how"}, "/dashboard", "A person answers"),
+    ],
+)
+def test_every_form_of_the_tool_works(app: Flask, path: str, form: dict[str, str], page: str, says: str) -> None:
+    nia = log_in(app, "nia")
+    assert nia.post(path, data=form).status_code in (200, 303)
+    assert says in nia.get(page).text
+
+
+def test_somebody_who_may_not_buy_cannot(app: Flask) -> None:
+    mo = log_in(app, "mo")
+    assert mo.post("/billing/checkout").status_code == 403
+    assert "Free" in mo.get("/dashboard").text

@@ -200,7 +200,7 @@ def test_help_holds_its_video_with_captions_and_transcript(host: Host) -> None:
     browser.post("/do/campaign_sent")
     host.move(days=8)
     page = browser.get("/home").text
-    assert re.search(r'<video [^>]*src="/v.mp4" controls preload="none"', page)
+    assert re.search(r'<video [^>]*src="/v.mp4" controls preload="metadata"', page)
     assert re.search(r'<track kind="captions" src="/v.vtt" srclang="en" label="Captions" default>', page)
     assert '<a href="/v">Read instead</a>' in page
 
@@ -220,7 +220,7 @@ def test_a_token_of_the_same_user_in_another_account_is_refused(host: Host) -> N
     assert press(ada, page, "dismissed").status_code == 403
 
 
-@pytest.mark.parametrize("change", [lambda token: token[:-1] + ("A" if token[-1] != "A" else "B"), lambda token: ""])
+@pytest.mark.parametrize("change", [lambda token: token[:-9] + token[-8:], lambda token: "", lambda token: token + "A"])
 def test_a_tampered_token_is_refused(host: Host, change: Any) -> None:
     ada = host.browser("ada")
     page = ada.post("/do/campaign_sent").text

@@ -46,8 +46,9 @@ class Spell:
 
 @dataclass
 class Story:
-    """What happened to one subject."""
+    """What happened to one subject, until it counts for another."""
 
+    is_over: bool = False
     tier: str = "none"
     spell: Spell | None = None
     spells: list[Spell] = field(default_factory=list)
@@ -374,9 +375,10 @@ class _Telling:
         self.world = World(self.known)
         for key in list(self.stories):
             target = self.world.resolve(key) if key[1] else key
-            if key in self.world.of or target == key:
+            story = self.stories[key]
+            if key in self.world.of or target == key or story.is_over:
                 continue
-            story, into = self.stories[key], self.stories.setdefault(target, Story())
+            into, story.is_over = self.stories.setdefault(target, Story()), True
             spells = [spell for spell in (into.spell, story.spell) if spell is not None]
             into.spell = min(spells, key=lambda spell: spell.started_at, default=None)
         for key in self.world.of:

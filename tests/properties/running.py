@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from nudge_sdk.rules.definition import Definition
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.replay import Course, replay
-from nudge_sdk.rules.standing import Standing, decode_standing
+from nudge_sdk.rules.standing import Judged, Standing, decode_standing
 from nudge_sdk.rules.state import CAPACITY, Capacity, canonical, unpack
 from nudge_sdk.rules.times import DAY
 from nudge_sdk.runtime.intake import Intake
@@ -31,7 +31,6 @@ class Verdict(NamedTuple):
     fit: int
     entry: str
     tier: str
-    active_users: int
 
 
 class Installation:
@@ -84,6 +83,11 @@ class Installation:
         """Return everybody's standing."""
         return {key: decode_standing(row.standing) for key, row in self.rows().items() if row.standing}
 
+    def judged(self, key: Key) -> Judged:
+        """Return a subject ready to be judged, as it is stored."""
+        rows = {row.key: row for row in self.store.subjects(limit=10_000)}
+        return Judged(key[1], unpack(rows[key].state), unpack(rows[key[0], ""].state))
+
     def verdicts(self) -> dict[Key, Verdict]:
         """Return what must not depend on the order of arrival."""
         found = {}
@@ -98,7 +102,6 @@ class Installation:
                 standing.fit,
                 standing.entry,
                 standing.tier,
-                standing.active_users,
             )
         return found
 

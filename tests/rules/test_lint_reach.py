@@ -156,7 +156,7 @@ def tier_after(definition: Definition, days: int) -> str:
         spread = int(each.at_least) if each.signal.measure == "days" else 1
         for day in range(spread):
             at = (100 - spread + 1 + day) * DAY + number
-            rules.plan.count(state, Record("track", "a", "u", f"{number}.{day}", at, at, each.signal.event), "u")
+            rules.plan.count(state, Record("track", "a", "u", f"{number}.{day}", at, at, each.signal.event), "u", at)
             state.first = min(state.first, at)
     at = (100 + days) * DAY + DAY - 1
     return judge(rules, Judged("u", state, State()), at, UNJUDGED, "time").tier

@@ -88,9 +88,7 @@ class Torture:
                 drainer = self._drainer()
         self._kill(drainer)
         self._count()
-        assert self.zygote.stdin is not None
-        self.zygote.stdin.close()
-        self.zygote.wait(10)
+        self.zygote.communicate(timeout=10)
         return self.outcome
 
     def _spawn(self, *words: object) -> int:
@@ -115,8 +113,11 @@ class Torture:
             time.sleep(0.001)
 
     def _lag(self) -> int:
-        drainer = Drainer(Intake(open_store(f"sqlite:///{self.database}"), present), self.journals)
-        return drainer.lag()
+        store = open_store(f"sqlite:///{self.database}")
+        try:
+            return Drainer(Intake(store, present), self.journals).lag()
+        finally:
+            store.close()
 
     def _count(self) -> None:
         store = open_store(f"sqlite:///{self.database}")
