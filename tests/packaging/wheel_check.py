@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = {"nudge_sdk": "nudge_sdk", "admin": "nudge_sdk/admin", "static": "nudge_sdk/static"}
 HOST_PINS = {"Flask": "3.0.0", "Werkzeug": "3.0.1", "SQLAlchemy": "2.0.23"}
-CORE_TESTS = ("rules", "store", "runtime")
+CORE_TESTS = ("rules", "store", "runtime", "test_s0_cases.py", "test_playbooks_judged.py")
 TEST_TOOLS = ("pytest", "hypothesis", "freezegun", "pytest-timeout")
 
 IS_ALONE = """
@@ -92,6 +92,9 @@ def check_alone(wheel: Path, folder: Path) -> None:
     environment.install(str(wheel))
     environment.run("python", "-c", IS_ALONE)
     environment.run("nudge", "--help")
+    environment.run("nudge", "playbooks", "list")
+    environment.install(f"{wheel}[admin]")
+    environment.run("nudge", "demo", "--check")
     environment.run("python", "-m", "pip", "check")
 
 
@@ -123,7 +126,7 @@ def run_core_tests(environment: Environment) -> str:
         raise CheckFailed(f"the oldest dependencies do not go with {HOST_PINS}")
     shutil.copy(ROOT / "pyproject.toml", environment.cwd)
     shutil.copytree(ROOT / "tests", environment.cwd / "tests", ignore=shutil.ignore_patterns("__pycache__"))
-    folders = [f"tests/{name}" for name in CORE_TESTS if (ROOT / "tests" / name).is_dir()]
+    folders = [f"tests/{name}" for name in CORE_TESTS if (ROOT / "tests" / name).exists()]
     if not folders:
         raise CheckFailed(f"none of {CORE_TESTS} is in tests/")
     return environment.run("python", "-m", "pytest", "-q", "--color=no", *folders).splitlines()[-1]
@@ -135,7 +138,7 @@ def check(folder: Path) -> None:
     check_contents(wheel)
     say(f"{wheel.name} holds every file of {', '.join(FOLDERS)} and nothing else")
     check_alone(wheel, folder / "alone")
-    say("alone: imports, the command answers, no top-level admin or static")
+    say("alone: imports, the command and the demo work, no top-level admin or static")
     beside = check_beside_pins(wheel, folder / "beside")
     say(f"beside {HOST_PINS}: none of the host's packages changed")
     if sys.version_info >= (3, 13):
