@@ -174,12 +174,12 @@ def _same(rules: Rules, subject: Judged, at: int, previous: Standing) -> Standin
 
 
 def join_standings(target: Standing, source: Standing) -> Standing:
-    """Return what a member goes on from when another joined it: its own, with the earlier episode of the two."""
+    """Return what a member goes on from when another joined it: its own tier, and the earlier episode of the two."""
+    later = max(target, source, key=lambda standing: standing.at)
     episodes = [standing.episode for standing in (target, source) if standing.episode]
     episode = min(episodes, key=lambda each: each.started_at, default=None)
-    return msgspec.structs.replace(
-        target, at=max(target.at, source.at), episode=episode, reached={**source.reached, **target.reached}
-    )
+    reached = {**source.reached, **target.reached}
+    return msgspec.structs.replace(later, tier=target.tier, risen_at=target.risen_at, episode=episode, reached=reached)
 
 
 def is_opted_out(subject: Judged) -> bool:

@@ -128,6 +128,8 @@ class Tally:
             keep_latest(self.value_days, new, self.value_days.pop(old), capacity.values)
         if old in self.value_times:
             keep_earliest(self.value_times, new, self.value_times.pop(old), capacity.values)
+        renamed = [new if value == old else value for value in self.early_with]
+        self.early_with = [value for _, value in sorted(zip(self.early, renamed, strict=True))]
 
     def is_full(self, capacity: Capacity) -> bool:
         """Whether more distinct values may have been seen than are kept."""

@@ -28,6 +28,8 @@ from nudge_sdk.store.protocol import Key, Store, SubjectRow
 _CONSISTENT_READS = 4
 _LONGEST_CHAIN = 8
 _DRAINED_KEPT = 1000
+_OF_ONE = frozenset({"track", "exposure", "identify", "opt_out", "opt_in"})
+"""Kinds of records that change no other member than their own."""
 
 
 class View(NamedTuple):
@@ -124,6 +126,9 @@ class Profiles:
     def note(self, pending: Pending) -> None:
         """Remember a record of this process until it is drained."""
         account_id = pending.record.account_id
+        moved = self._moved.get((account_id, pending.record.user_id))
+        if moved is not None:
+            account_id = moved[0][0]
         with self._lock:
             self._journals.add(pending.journal)
             if pending.offset <= self._drained.get(pending.journal, -1):
@@ -138,16 +143,9 @@ class Profiles:
         with self._lock:
             if position is not None:
                 self._note_drained({position.journal: position.offset})
-            for account_id in list(self._pending):
-                self._keep_undrained(account_id)
             by_key = {row.key: row for row in rows}
-            for account_id in {row.account_id for row in rows}:
-                for key in list(self._members_of.get(account_id, ())):
-                    if account_id in self._pending:
-                        # Another process may have drained some of these before: only a fresh reading tells.
-                        self._drop(key)
-                    else:
-                        self._take_over(self._profiles[key], by_key)
+            for account_id in {*self._pending, *(row.account_id for row in rows)}:
+                self._renew(account_id, by_key)
 
     def positions(self, read: Callable[[str], int | None]) -> dict[str, int]:
         """Return how far each journal of this process is drained.
@@ -170,12 +168,10 @@ class Profiles:
             positions: How far journals were drained at that moment, so that nothing in the rows counts twice.
         """
         with self._lock:
+            is_newest = self._is_newest(positions)
             self._note_drained(positions)
             for account_id in {account_id for account_id, _ in rows}:
-                self._keep_undrained(account_id)
-            for account_id in {account_id for account_id, _ in rows}:
-                for key in list(self._members_of.get(account_id, ())):
-                    self._take_over(self._profiles[key], rows)
+                self._renew(account_id, rows if is_newest else {})
 
     def forget(self, account_id: str) -> None:
         """Read an account's members anew the next time."""
@@ -240,43 +236,46 @@ class Profiles:
             StoreError: The profile is not in memory and the store did not answer.
         """
         key = self.resolve(sent)
-        profile = self._profiles.get(key)
-        if profile is None or time.monotonic() - profile.loaded_at >= self.max_staleness:
-            profile = self._read(key, profile)
-        view = profile.view
-        if view is not None and view.catalog is not catalog:
-            # A new signal was counted in the store since these rows were read.
-            profile = self._read(key, profile)
-            view = None
-        if not is_kept:
-            return self._judge(key, sent, Profile(profile.rows, profile.loaded_at), now, catalog)
-        if view is not None and view.judged_at <= now < view.valid_until:
-            if not self._pending:
-                return view
-            counts = {name: len(self._pending.get(name, ())) for name in (key[0], sent[0])}
-            if all(count == profile.taken.get(name, 0) for name, count in counts.items()):
-                return view
-        return self._judge(key, sent, profile, now, catalog)
+        for _ in range(_CONSISTENT_READS):
+            profile = self._profiles.get(key)
+            if profile is None or time.monotonic() - profile.loaded_at >= self.max_staleness:
+                profile = self._read(key, profile)
+            view = profile.view
+            if view is not None and view.catalog is not catalog:
+                # A new signal was counted in the store since these rows were read.
+                profile = self._read(key, profile)
+            elif view is not None and is_kept and view.judged_at <= now < view.valid_until:
+                if not self._pending:
+                    return view
+                counts = {name: len(self._pending.get(name, ())) for name in (key[0], sent[0])}
+                if all(count == profile.taken.get(name, 0) for name, count in counts.items()):
+                    return view
+            with self._lock:
+                # Another thread may have drained what is pending, and so made these rows too old.
+                if self._profiles.get(key) is profile:
+                    break
+        with self._lock:
+            kept = profile if is_kept else Profile(profile.rows, profile.loaded_at)
+            return self._judge(key, sent, kept, now, catalog)
 
     def _judge(self, key: Key, sent: Key, profile: Profile, now: int, catalog: Catalog) -> View:
-        with self._lock:
-            fold = profile.fold
-            if fold is None or fold.catalog is not catalog:
-                profile.reset()
-                fold = Fold(Overlay(dict(profile.rows), self._known_target), catalog, now)
-                fold.lock([(key[0], ""), key])
-            fresh: list[Pending] = []
-            for account_id in {key[0], sent[0]}:
-                pending = self._pending.get(account_id, [])
-                fresh += pending[profile.taken.get(account_id, 0) :]
-                profile.taken[account_id] = len(pending)
-            if fresh:
-                fold.absorb(self._new(fresh))
-            fold.step_to(now)
-            versions = (profile.rows[key].ledger_version, profile.rows[key[0], ""].ledger_version)
-            profile.view = _view(fold, key, now, catalog, versions)
-            profile.fold = fold if any(profile.taken.values()) else None
-            return profile.view
+        fold = profile.fold
+        if fold is None or fold.catalog is not catalog:
+            profile.reset()
+            fold = Fold(Overlay(dict(profile.rows), self._known_target), catalog, now)
+            fold.lock([(key[0], ""), key])
+        fresh: list[Pending] = []
+        for account_id in {key[0], sent[0]}:
+            pending = self._pending.get(account_id, [])
+            fresh += pending[profile.taken.get(account_id, 0) :]
+            profile.taken[account_id] = len(pending)
+        if fresh:
+            fold.absorb(self._new(fresh))
+        fold.step_to(now)
+        versions = (profile.rows[key].ledger_version, profile.rows[key[0], ""].ledger_version)
+        profile.view = _view(fold, key, now, catalog, versions)
+        profile.fold = fold if any(profile.taken.values()) else None
+        return profile.view
 
     def _known_target(self, key: Key) -> Key | None:
         known = self._moved.get(key)
@@ -295,39 +294,41 @@ class Profiles:
         return [each.record for each in pending if each.is_ours or each.record.identity not in known]
 
     def _read(self, key: Key, stale: Profile | None) -> Profile:
-        account = (key[0], "")
+        """Read a member, and with it how far this process's own journals are drained: at one and the same moment."""
         try:
-            rows = self._read_with_positions(key, account)
+            for _ in range(_CONSISTENT_READS):
+                before = self.positions(self.store.read_position)
+                rows = self.store.read_subjects([key, (key[0], "")])
+                if self.positions(self.store.read_position) != before:
+                    continue
+                with self._lock:
+                    if self._is_newest(before):
+                        return self._insert(key, rows, before)
+            with self._lock:
+                return self._insert(key, rows, before)
         except NudgeError:
             if stale is None:
                 raise
             # Not asked again for a while: what this process knows is better than a request that waits.
             stale.loaded_at = time.monotonic()
             return stale
-        for each in (key, account):
+
+    def _insert(self, key: Key, rows: dict[Key, SubjectRow], positions: dict[str, int]) -> Profile:
+        for each in (key, (key[0], "")):
             rows.setdefault(each, SubjectRow(account_id=each[0], user_id=each[1]))
-        with self._lock:
-            self._drop(key)
-            profile = self._profiles[key] = Profile(rows, time.monotonic())
-            self._members_of.setdefault(key[0], set()).add(key)
-            while len(self._profiles) > self.most:
-                self._drop(next(iter(self._profiles)))
+        self._drop(key)
+        self._note_drained(positions)
+        self._renew(key[0], rows)
+        self._forget_drained(positions)
+        profile = self._profiles[key] = Profile(rows, time.monotonic())
+        self._members_of.setdefault(key[0], set()).add(key)
+        while len(self._profiles) > self.most:
+            self._drop(next(iter(self._profiles)))
         return profile
 
-    def _read_with_positions(self, key: Key, account: Key) -> dict[Key, SubjectRow]:
-        """Read rows, and with them how far this process's own journals are drained: at one and the same moment."""
-        before = self.positions(self.store.read_position)
-        for _ in range(_CONSISTENT_READS):
-            rows = self.store.read_subjects([key, account])
-            after = self.positions(self.store.read_position)
-            if after == before:
-                break
-            before = after
-        with self._lock:
-            self._note_drained(before)
-            self._keep_undrained(key[0])
-            self._forget_drained(before)
-        return rows
+    def _is_newest(self, positions: dict[str, int]) -> bool:
+        """Whether rows read at these positions hold all that is not pending any more."""
+        return all(positions.get(journal, 0) >= self._drained.get(journal, 0) for journal in self._journals)
 
     def _note_drained(self, positions: dict[str, int]) -> None:
         for journal, offset in positions.items():
@@ -342,27 +343,49 @@ class Profiles:
         if gone or is_many:
             self._next_forgetting = time.monotonic() + 1
             for account_id in list(self._pending):
-                self._keep_undrained(account_id)
+                self._renew(account_id, {})
             self._journals -= gone
 
-    def _keep_undrained(self, account_id: str) -> None:
+    def _renew(self, account_id: str, rows: dict[Key, SubjectRow]) -> None:
+        """Drop an account's pending records that are drained, and what is older than that of its members.
+
+        Args:
+            account_id: The account.
+            rows: Rows of the same moment, to be taken over.
+        """
+        gone = self._keep_undrained(account_id)
+        is_mixed = account_id in self._pending and len(self._journals) > 1
+        for key in list(self._members_of.get(account_id, ())):
+            profile = self._profiles[key]
+            fresh = {each: rows[each] for each in profile.rows if each in rows}
+            is_older = any(row.ledger_version < profile.rows[each].ledger_version for each, row in fresh.items())
+            is_uncovered = len(fresh) < 2 and (key in gone or (account_id, "") in gone)
+            # Where several journals are in play, another process may have drained some: only a fresh reading tells.
+            if is_older or is_uncovered or (fresh and is_mixed):
+                self._drop(key)
+            elif fresh or gone:
+                profile.rows = {**profile.rows, **fresh}
+                profile.reset()
+
+    def _keep_undrained(self, account_id: str) -> set[Key]:
+        """Drop pending records that are drained; return whose they were, and the account if all its members are."""
         pending = self._pending.get(account_id)
         if pending is None:
-            return
+            return set()
         left = [each for each in pending if each.offset > self._drained.get(each.journal, -1)]
         if len(left) == len(pending):
-            return
+            return set()
         self._pending_count -= len(pending) - len(left)
         if left:
             self._pending[account_id] = left
         else:
             del self._pending[account_id]
-        for key in list(self._members_of.get(account_id, ())):
-            self._profiles[key].reset()
-
-    def _take_over(self, profile: Profile, rows: dict[Key, SubjectRow]) -> None:
-        profile.rows = {key: rows.get(key, row) for key, row in profile.rows.items()}
-        profile.reset()
+        gone: set[Key] = set()
+        for each in pending:
+            if each.offset <= self._drained.get(each.journal, -1):
+                key = (each.record.account_id, each.record.user_id)
+                gone.add(self._known_target(key) or key if each.record.kind in _OF_ONE else (account_id, ""))
+        return gone
 
     def _drop(self, key: Key) -> None:
         if self._profiles.pop(key, None) is not None:

@@ -156,6 +156,7 @@ class Recorder:
         """Whether a user without an account so far gets one: counts, caps and answers move with this very record."""
         move = move_of(record)
         try:
+            self.intake.ready(self.store_wait)
             return move is not None and self.profiles.resolve(move.source) == move.source
         except Exception as error:
             log.info("a group goes by the journal, the store did not answer: %s", error)

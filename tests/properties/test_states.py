@@ -1,0 +1,195 @@
+"""States are a function of the set of accepted records, scores and tiers of states (SEMANTICS 5, 8, 9, 11-17)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from fractions import Fraction
+
+import msgspec
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from nudge_sdk.rules.compiled import Rules
+from nudge_sdk.rules.counting import apply_to_account, apply_to_member
+from nudge_sdk.rules.records import PERSONAL, Record
+from nudge_sdk.rules.state import CAPACITY, State, canonical, pack, to_amount, unpack, value_hash
+from nudge_sdk.rules.times import DAY, HOUR
+from nudge_sdk.runtime.checking import check_data
+from nudge_sdk.runtime.intake import decode_record, encode_record
+from nudge_sdk.store.memory import MemoryStore
+from tests.properties import histories, oracle
+from tests.properties.histories import CASES, LONG_GAPS, MOVES, TOLD, TRACKS
+from tests.properties.running import TINY, Installation
+from tests.properties.test_fold import describe
+
+CAPACITIES = st.sampled_from((CAPACITY, TINY))
+MOVING = (*TRACKS, *TRACKS, *TOLD, *MOVES, *MOVES, *MOVES)
+UNTIL = histories.START + 300 * DAY
+
+
+def note_capacity(place: Installation) -> None:
+    """Note how many stored states are at capacity."""
+    for row in place.rows().values():
+        state = unpack(row.state)
+        tallies = state.tallies.values()
+        CASES["states with days at capacity"] += any(len(tally.days) >= TINY.days for tally in tallies)
+        CASES["states with occurrences at capacity"] += any(len(tally.early) >= TINY.occurrences for tally in tallies)
+        CASES["states with values at capacity"] += any(len(tally.value_times) >= TINY.values for tally in tallies)
+        CASES["states with members at capacity"] += len(state.members) >= TINY.members
+        CASES["states with traits at capacity"] += len(state.traits) >= TINY.traits
+
+
+def shuffled(records: Sequence[Record], random) -> list[Record]:
+    """Return records in another order, some of them twice; a retry arrives later."""
+    again = random.sample(records, random.randrange(len(records)))
+    later = [each if each.is_clamped else msgspec.structs.replace(each, received_at=each.at + HOUR) for each in again]
+    CASES["duplicates"] += len(again)
+    arriving = [*records, *later]
+    random.shuffle(arriving)
+    CASES["reorderings"] += sum(a.counted_at > b.counted_at for a, b in zip(arriving, arriving[1:], strict=False))
+    return arriving
+
+
+@given(
+    histories.definitions(),
+    histories.steps(MOVING, gaps=LONG_GAPS),
+    st.lists(st.integers(0, 60), max_size=12),
+    CAPACITIES,
+    st.randoms(use_true_random=False),
+)
+def test_states_scores_and_tiers_are_the_same_in_any_order_batching_and_process_split(
+    definition, drawn, cuts, capacity, random
+):
+    records = histories.to_records(drawn)
+    describe(definition, records)
+    in_order = Installation(definition, capacity=capacity)
+    in_order.take(records)
+    in_order.sweep(UNTIL)
+    split = Installation(definition, capacity=capacity, processes=3)
+    split.now = records[-1].received_at + HOUR
+    for batch in histories.batches(shuffled(records, random), cuts):
+        process = random.randrange(3)
+        split.take(batch, process=process)
+        CASES[f"batches taken by process {process + 1}"] += 1
+        if random.random() < 0.2:
+            split.sweep(split.now)
+    split.sweep(UNTIL)
+    assert split.verdicts() == in_order.verdicts()
+    world = oracle.World(records)
+    CASES["moves in any order"] += len(world.moves)
+    CASES["second groups"] += sum(each.kind == "group" and each.user_id == "dan" for each in records) > 1
+    CASES["records after the move, as before it"] += moved_early(records)
+    CASES["clamped times"] += sum(record.is_clamped for record in records)
+    if capacity is TINY:
+        note_capacity(in_order)
+    else:
+        for key, verdict in split.verdicts().items():
+            found = oracle.Judgement(verdict.segment, verdict.score, verdict.fit, verdict.entry, verdict.tier)
+            assert found == oracle.judge(world, key, definition, UNTIL)
+
+
+def moved_early(records: Sequence[Record]) -> int:
+    """Return how many records came for a personal account that had moved before."""
+    group = next((each.counted_at for each in records if each.kind == "group" and each.user_id == "dan"), UNTIL)
+    return sum(each.account_id == PERSONAL + "dan" and each.counted_at > group for each in records)
+
+
+@given(
+    histories.definitions(),
+    histories.steps((*TRACKS, *TRACKS, *TOLD), most=40, gaps=LONG_GAPS),
+    CAPACITIES,
+    st.randoms(use_true_random=False),
+)
+def test_merging_states_of_disjoint_parts_equals_counting_all(definition, drawn, capacity, random):
+    records = histories.to_records(drawn)
+    plan = Rules(definition, capacity=capacity).plan
+    parts = [State() for _ in range(random.randrange(2, 5))]
+    whole, account_parts, account = State(), [State() for _ in parts], State()
+    for record in random.sample(records, len(records)):
+        mine = random.randrange(len(parts))
+        for state in (whole, parts[mine]):
+            apply_to_member(state, record, plan, record.user_id)
+        for state in (account, account_parts[mine]):
+            apply_to_account(state, record, plan, record.user_id)
+    for states, expected in ((parts, whole), (account_parts, account)):
+        random.shuffle(states)
+        merged = unpack(pack(states[0]))
+        for state in states[1:]:
+            merged.merge(unpack(pack(state)), capacity)
+        assert canonical(merged) == canonical(expected)
+        assert canonical(unpack(pack(merged))) == canonical(expected)
+        in_order = State()
+        for record in records:
+            (apply_to_member if expected is whole else apply_to_account)(in_order, record, plan, record.user_id)
+        assert canonical(in_order) == canonical(expected)
+        CASES["merges"] += len(states) - 1
+
+
+AMOUNTS = st.one_of(
+    st.sampled_from((0.1, 0.2, 0.3, 0.7, 1.1, 2.675, -0.1)),
+    st.floats(-1e9, 1e9, allow_nan=False).map(lambda amount: round(amount, 6)),
+    st.integers(-(10**15), 10**15),
+    st.decimals(-1000, 1000, places=6),
+)
+
+
+@given(st.lists(AMOUNTS, min_size=1, max_size=60), st.randoms(use_true_random=False))
+def test_sums_are_exact_in_any_order(amounts, random):
+    exact = sum(round(Fraction(str(amount)) * 1_000_000) for amount in amounts)
+    for _ in range(3):
+        random.shuffle(amounts)
+        assert sum(to_amount(amount) or 0 for amount in amounts) == exact
+    CASES["exact sums of floats and decimals"] += 1
+    CASES["sums that floats get wrong"] += round(sum(float(amount) for amount in amounts) * 1e6) != exact
+    CASES["negative sums"] += exact < 0
+
+
+def test_ten_dimes_make_a_dollar():
+    assert sum(to_amount(0.1) or 0 for _ in range(10)) == to_amount(1)
+    assert to_amount(Decimal("0.1")) == to_amount(0.1) == 100_000
+
+
+TEXTS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=12)
+JSON = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**63) + 1, 2**63 - 1),
+        st.floats(allow_nan=False, allow_infinity=False),
+        TEXTS,
+    ),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=12,
+)
+NAMES = TEXTS.filter(bool)
+
+
+@given(st.dictionaries(TEXTS, JSON, max_size=6), NAMES, NAMES, NAMES, st.integers(-(2**60), 2**60))
+def test_a_record_comes_back_from_journal_and_store_as_it_was(data, account, user, id, at):
+    record = Record("track", account, user, id, at, at, "a", check_data(data, "properties"), "1.0", False)
+    again = decode_record(encode_record(record))
+    assert again == record
+    assert repr(again) == repr(record)
+    assert {name: value_hash(value) for name, value in again.data.items()} == {
+        name: value_hash(value) for name, value in record.data.items()
+    }
+    store = MemoryStore()
+    with store.transaction(wait=1) as transaction:
+        assert transaction.insert_records([record, again]) == [True, False]
+    assert repr(list(store.records())) == repr([record])
+    CASES["records through journal and store"] += 1
+
+
+@given(histories.definitions(), histories.steps(TRACKS, most=12), st.randoms(use_true_random=False))
+def test_the_same_identity_counts_once_whatever_it_says_the_second_time(definition, drawn, random):
+    records = histories.to_records(drawn)
+    assume(len({record.identity for record in records}) == len(records))
+    place = Installation(definition)
+    place.take(records)
+    once = place.verdicts()
+    for record in random.sample(records, len(records)):
+        changed = msgspec.structs.replace(record, name="b", data={"v": "other"}, received_at=record.received_at + 1)
+        place.take([changed, changed] if random.random() < 0.5 else [changed])
+        CASES["duplicates"] += 1
+    assert place.verdicts() == once
