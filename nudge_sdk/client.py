@@ -36,6 +36,7 @@ log = logging.getLogger("nudge_sdk")
 
 T = TypeVar("T")
 DEFAULTS = Options()
+_NONE_REQUESTED: frozenset[str] = frozenset()
 Clock = Callable[[], datetime | int]
 
 
@@ -257,14 +258,9 @@ class NudgeClient:
         """
         try:
             self.intake.ready(self.options.store_wait)
-            question = Question(
-                placement=placement,
-                key=_key(user, account),
-                context=dict(context) if context else {},
-                locale=locale,
-                can_purchase=can_purchase,
-                requested=frozenset(request),
-            )
+            asked = context if type(context) is dict else dict(context or {})
+            requested = frozenset(request) if request else _NONE_REQUESTED
+            question = Question(placement, _key(user, account), asked, locale, can_purchase, requested)
             return self.decider.decide(question)
         except Exception as error:
             return self._failed("decide", error, Decision(placement=placement, problem=str(error)))
@@ -391,6 +387,7 @@ class NudgeClient:
         if self._definition is not None and self.store.read_definition_state() == (0, 0):
             note = "The definition the host came with"
             publish(self.intake, self._definition, by="host", note=note, wait=wait, is_first=True)
+            make_live(self.intake)
 
     def _track_one(self, event: Mapping[str, Any]) -> bool:
         try:

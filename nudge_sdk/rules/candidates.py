@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from nudge_sdk.errors import RecordError
 from nudge_sdk.rules.compiled import Rules, usage_share
-from nudge_sdk.rules.conditions import Facts, Signal, Window, compile_condition
+from nudge_sdk.rules.condition_terms import GROUPS, members_of, shape_of
+from nudge_sdk.rules.conditions import Condition, Facts, Predicate, Signal, Window, compile_condition
 from nudge_sdk.rules.definition import Cap, Content, Nudge, TagCap, Trigger
 from nudge_sdk.rules.ledger import period
 from nudge_sdk.rules.signals import compile_reader, display_amount, signal_id
@@ -39,12 +40,15 @@ class Candidate:
     """A nudge ready to be chosen.
 
     Attributes:
-        is_plain: Whether nothing of its own stands against it before its first offer.
+        fixed: What of its audience neither time nor the request can change.
+        live: What is left of its audience; both have to hold.
+        is_scheduled: Whether its schedule bounds it at all.
     """
 
     __slots__ = (
-        "audience", "dismiss", "ends_at", "goal", "hide", "is_critical", "is_help", "is_offered", "is_plain", "key",
-        "lifetime", "limits", "needs_episode", "nudge", "order", "starts_at", "tag_limits", "tags", "trigger",
+        "audience", "dismiss", "ends_at", "fixed", "goal", "hide", "is_critical", "is_help", "is_offered",
+        "is_scheduled", "key", "lifetime", "limits", "live", "needs_episode", "nudge", "order", "starts_at",
+        "tag_limits", "tags", "trigger",
     )  # fmt: skip
 
     def __init__(self, nudge: Nudge, rules: Rules) -> None:
@@ -61,12 +65,13 @@ class Candidate:
         self.limits = tuple(limit_of(cap) for cap in nudge.caps)
         self.tag_limits = tuple(limit_of(cap) for cap in rules.definition.settings.tag_caps if cap.tag in nudge.tags)
         self.audience = compile_condition(nudge.audience, compile_count) if nudge.audience else None
+        self.fixed, self.live = _split_audience(nudge.audience)
         self.hide = compile_condition(nudge.hide, compile_count) if nudge.hide else None
         self.trigger = compile_trigger(nudge.trigger, nudge.key, rules) if nudge.trigger else None
         schedule = nudge.schedule
         self.starts_at = _instant(schedule.starts_at, 0) if schedule else 0
         self.ends_at = _instant(schedule.ends_at, FOREVER) if schedule else FOREVER
-        self.is_plain = not (nudge.is_paused or nudge.hide or schedule or self.limits) and self.lifetime > 0
+        self.is_scheduled = bool(schedule and (schedule.starts_at or schedule.ends_at))
         self.order = (not self.is_critical, -nudge.priority)
 
 
@@ -95,6 +100,29 @@ class Placements:
         every += [limit_of(cap) for cap in settings.tag_caps]
         self.has_account_caps = any(limit.per_account for limit in every)
         self.by_key = {each.key: each for found in self.by_placement.values() for each in found}
+
+
+_FIXED = frozenset({"trait", "account_trait", "tier", "segment", "milestone", "account_milestone", "exposure"})
+
+
+def _split_audience(audience: Condition | None) -> tuple[Predicate | None, Predicate | None]:
+    if audience is None:
+        return None, None
+    parts = audience.all if shape_of(audience)[0] == "all" and audience.all else (audience,)
+    fixed = tuple(part for part in parts if is_fixed(part))
+    live = tuple(part for part in parts if not is_fixed(part))
+    return (
+        compile_condition(Condition(all=fixed)) if fixed else None,
+        compile_condition(Condition(all=live), compile_count) if live else None,
+    )
+
+
+def is_fixed(condition: Condition) -> bool:
+    """Whether a condition looks at nothing but what is known of a person between two events."""
+    kind, operator = shape_of(condition)
+    if kind in GROUPS:
+        return all(is_fixed(member) for member in members_of(condition))
+    return kind in _FIXED and operator != "within_days"
 
 
 def contents(nudge: Nudge) -> tuple[Content, ...]:

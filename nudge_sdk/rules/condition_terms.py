@@ -128,7 +128,7 @@ class Condition(
     within_days: float | None = None
 
 
-class Facts:
+class Facts(msgspec.Struct):
     """All that a condition may look at, gathered once a decision.
 
     Attributes:
@@ -150,38 +150,27 @@ class Facts:
         signup_at: When the member signed up, or None.
     """
 
-    __slots__ = (
-        "account_reached", "account_tier", "account_traits", "can_purchase", "context", "exposures", "locale", "now",
-        "properties", "reached", "segment", "signup_at", "state", "tags", "tier", "traits",
-    )  # fmt: skip
-
-    def __init__(self, now: int) -> None:
-        self.now = now
-        self.traits: dict[str, Any] = {}
-        self.account_traits: dict[str, Any] = {}
-        self.properties: dict[str, Any] = {}
-        self.context: dict[str, Any] = {}
-        self.locale = ""
-        self.tier = "none"
-        self.account_tier = "none"
-        self.segment = ""
-        self.reached: dict[str, int] = {}
-        self.account_reached: dict[str, int] = {}
-        self.exposures: dict[tuple[str, str], int] = {}
-        self.tags: dict[str, tuple[str, ...]] = {}
-        self.can_purchase = True
-        self.state: Any = None
-        self.signup_at: int | None = None
+    now: int
+    traits: dict[str, Any] = {}
+    account_traits: dict[str, Any] = {}
+    properties: dict[str, Any] = {}
+    context: dict[str, Any] = {}
+    locale: str = ""
+    tier: str = "none"
+    account_tier: str = "none"
+    segment: str = ""
+    reached: dict[str, int] = {}
+    account_reached: dict[str, int] = {}
+    exposures: dict[tuple[str, str], int] = {}
+    tags: dict[str, tuple[str, ...]] = {}
+    can_purchase: bool = True
+    state: Any = None
+    signup_at: int | None = None
 
     def asked(self, now: int, context: dict[str, Any], locale: str, *, can_purchase: bool) -> Facts:
         """Return the same facts for one decision."""
-        facts = Facts.__new__(Facts)
+        facts: Facts = self.__copy__()  # type: ignore[attr-defined]
         facts.now, facts.context, facts.locale, facts.can_purchase = now, context, locale, can_purchase
-        facts.traits, facts.account_traits, facts.properties = self.traits, self.account_traits, self.properties
-        facts.tier, facts.account_tier, facts.segment = self.tier, self.account_tier, self.segment
-        facts.reached, facts.account_reached = self.reached, self.account_reached
-        facts.exposures, facts.tags = self.exposures, self.tags
-        facts.state, facts.signup_at = self.state, self.signup_at
         return facts
 
 

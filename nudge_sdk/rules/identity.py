@@ -77,6 +77,6 @@ def rename_member(account: State, old: str, new: str, plan: Plan) -> None:
     if old in account.left:
         write(account.left, new, account.left.pop(old), plan.capacity)
     for signal_id, signal in plan.signals.items():
-        tally = account.tallies.get(signal_id)
-        if tally is not None and recording(signal) == "values" and signal.property == USER:
-            tally.rename_value(value_hash(old), value_hash(new), plan.capacity)
+        is_of_members = recording(signal) == "values" and signal.property == USER
+        if is_of_members and signal_id in account.tallies:
+            account.tally(signal_id).rename_value(value_hash(old), value_hash(new), plan.capacity)

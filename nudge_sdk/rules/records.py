@@ -17,7 +17,7 @@ CLOCK_TOLERANCE = 5 * MINUTE
 """How far in the future a time may lie before it is counted at the time of arrival."""
 
 
-class Record(msgspec.Struct, array_like=True, frozen=True):
+class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One thing the host said, exactly as it was sent.
 
     Its identity is (account_id, user_id, id, at): the same identity counts once.

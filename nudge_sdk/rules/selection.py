@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from nudge_sdk.rules.bucketing import bucket, choose_variant, is_held_out
 from nudge_sdk.rules.candidates import Candidate, Limit, Placements
-from nudge_sdk.rules.conditions import Facts
+from nudge_sdk.rules.conditions import Facts, Predicate
 from nudge_sdk.rules.ledger import NO_ANSWER, Answer, Display, Ledger
 from nudge_sdk.rules.standing import Standing
 from nudge_sdk.rules.state import State
@@ -79,6 +79,20 @@ class Chosen(NamedTuple):
     reasons: dict[str, Reason]
 
 
+class Shortlist(NamedTuple):
+    """The candidates of a placement, sorted apart by what neither time nor the request can change of a person.
+
+    Attributes:
+        kept: Those that have to be looked at each time, with what of the audience is left to ask.
+        out: All others, with why.
+        throttled: The same while overall caps leave no room.
+    """
+
+    kept: tuple[tuple[Candidate, Predicate | None], ...]
+    out: dict[str, Reason]
+    throttled: dict[str, Reason]
+
+
 _NO_REQUESTS: frozenset[str] = frozenset()
 
 
@@ -89,6 +103,7 @@ def select(
     facts: Facts,
     *,
     requested: frozenset[str] = _NO_REQUESTS,
+    among: Shortlist | None = None,
 ) -> Chosen:
     """Choose the nudge for a placement.
 
@@ -98,37 +113,47 @@ def select(
         person: For whom.
         facts: What conditions may look at; its ``now`` is the instant of the decision.
         requested: Keys of manual nudges the host asked for.
+        among: The shortlist of this person at this placement; without one all candidates are looked at.
     """
     candidates = placements.by_placement.get(placement, ())
     stopped = _stopped(placements, person, facts)
     if stopped is not None:
         return _nothing({candidate.key: stopped for candidate in candidates})
-    reasons: dict[str, Reason] = {}
-    eligible: list[Candidate] = []
-    is_throttled: bool | None = None
     now, ledger = facts.now, person.ledger
+    is_throttled = bool(ledger.recent or person.account_ledger.recent) and _is_throttled(placements, person, now)
+    if among is None:
+        among = Shortlist(tuple((each, each.audience) for each in candidates), {}, {})
+    reasons = dict(among.throttled if is_throttled else among.out)
+    eligible: list[Candidate] = []
     shown = _on_display(ledger, placement, now, placements.display) if ledger.displays else None
-    for candidate in candidates:
+    for candidate, audience in among.kept:
         key = candidate.key
-        answer = ledger.answers.get(key)
-        is_fresh = answer is None and candidate.is_plain and candidate.goal not in person.met_goals
-        reason = None if is_fresh and not person.opted_out else _own_reason(candidate, person, facts, answer)
+        answer = ledger.answers.get(key, NO_ANSWER)
+        reason = _own_reason(candidate, person, facts, answer)
         if reason is None and shown is not None and shown.nudge == key:
             return _stays(candidate, shown, _own_reasons(candidates, person, facts))
-        if reason is None and not is_fresh:
-            reason = _capped(candidate, person, now, answer or NO_ANSWER)
-        if reason is None and not candidate.is_critical:
-            if is_throttled is None:
-                is_throttled = _is_throttled(placements, person, now)
-            if is_throttled or (candidate.tag_limits and _is_tag_throttled(candidate, placements, person, now)):
-                reason = Reason.THROTTLED
         if reason is None:
-            reason = _untargeted(candidate, person, facts, requested)
+            reason = _spent_reason(candidate, placements, person, (now, answer, is_throttled))
+        if reason is None:
+            reason = _untargeted(candidate, audience, person, facts, requested)
         if reason is None:
             eligible.append(candidate)
         else:
             reasons[key] = reason
     return _decide(placements, person, eligible, reasons) if eligible else _nothing(reasons)
+
+
+def _spent_reason(
+    candidate: Candidate, placements: Placements, person: Person, spent: tuple[int, Answer, bool]
+) -> Reason | None:
+    now, answer, is_throttled = spent
+    if _capped(candidate, person, now, answer):
+        return Reason.CAPPED
+    if candidate.is_critical:
+        return None
+    if is_throttled or (candidate.tag_limits and _is_tag_throttled(candidate, placements, person, now)):
+        return Reason.THROTTLED
+    return None
 
 
 def _nothing(reasons: dict[str, Reason]) -> Chosen:
@@ -147,7 +172,7 @@ def _stopped(placements: Placements, person: Person, facts: Facts) -> Reason | N
     return None
 
 
-def _own_reason(candidate: Candidate, person: Person, facts: Facts, answer: Answer | None) -> Reason | None:
+def _own_reason(candidate: Candidate, person: Person, facts: Facts, answer: Answer) -> Reason | None:
     """Return why the nudge itself is out of the question, whatever was spent."""
     if candidate.nudge.is_paused:
         return Reason.PAUSED
@@ -156,7 +181,7 @@ def _own_reason(candidate: Candidate, person: Person, facts: Facts, answer: Answ
     if candidate.hide is not None and candidate.hide(facts):
         return Reason.HIDDEN
     now = facts.now
-    if answer is not None:
+    if answer is not NO_ANSWER:
         if answer.dismissed_at and now < answer.dismissed_at + candidate.dismiss:
             return Reason.DISMISSED
         if now < answer.snoozed_until:
@@ -181,7 +206,8 @@ def _own_reasons(candidates: tuple[Candidate, ...], person: Person, facts: Facts
     """Return why each would be out of the question, or that another one is on display."""
     answers = person.ledger.answers
     return {
-        each.key: _own_reason(each, person, facts, answers.get(each.key)) or Reason.OUTRANKED for each in candidates
+        each.key: _own_reason(each, person, facts, answers.get(each.key, NO_ANSWER)) or Reason.OUTRANKED
+        for each in candidates
     }
 
 
@@ -233,13 +259,14 @@ def _is_tag_throttled(candidate: Candidate, placements: Placements, person: Pers
     return False
 
 
-def _untargeted(candidate: Candidate, person: Person, facts: Facts, requested: frozenset[str]) -> Reason | None:
-    audience, trigger = candidate.audience, candidate.trigger
-    if (candidate.needs_episode or candidate.goal) and not fits_episode(candidate, person):
+def _untargeted(
+    candidate: Candidate, audience: Predicate | None, person: Person, facts: Facts, requested: frozenset[str]
+) -> Reason | None:
+    if not candidate.is_offered or not fits_episode(candidate, person):
         return Reason.NOT_TARGETED
-    if not candidate.is_offered or (audience is not None and not audience(facts)):
+    if audience is not None and not audience(facts):
         return Reason.NOT_TARGETED
-    if trigger is not None and not trigger(person.standing, facts, requested):
+    if candidate.trigger is not None and not candidate.trigger(person.standing, facts, requested):
         return Reason.NOT_TRIGGERED
     return None
 

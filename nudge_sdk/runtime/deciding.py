@@ -12,6 +12,7 @@ from nudge_sdk.errors import CopyError, StoreError
 from nudge_sdk.rules.ledger import Display, Ledger, Offer, pack_ledger, with_offer
 from nudge_sdk.rules.presenting import Payload, content_of, present
 from nudge_sdk.rules.selection import Chosen, Reason, select
+from nudge_sdk.rules.shortlists import shortlist
 from nudge_sdk.runtime.catalog import Catalog
 from nudge_sdk.runtime.failures import Failures
 from nudge_sdk.runtime.intake import Intake, definition_state
@@ -21,7 +22,7 @@ from nudge_sdk.store.protocol import Exposure, Key
 _ATTEMPTS = 3
 
 
-class Question(msgspec.Struct, frozen=True, kw_only=True):
+class Question(msgspec.Struct, frozen=True):
     """What the host asks.
 
     Attributes:
@@ -145,7 +146,13 @@ class Decider:
         """Choose without confirming: nothing is spent."""
         view = self.profiles.view(question.key, now, catalog, is_kept=is_kept)
         facts = view.member.facts.asked(now, question.context, question.locale, can_purchase=question.can_purchase)
-        chosen = select(catalog.placements, question.placement, view.person, facts, requested=question.requested)
+        among = view.shortlists.get(question.placement)
+        if among is None:
+            among = shortlist(catalog.placements, question.placement, view.person, facts)
+            view.shortlists[question.placement] = among
+        chosen = select(
+            catalog.placements, question.placement, view.person, facts, requested=question.requested, among=among
+        )
         return view, chosen
 
     def preview(self, question: Question, now: int, catalog: Catalog) -> tuple[Decision, View, Chosen]:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from nudge_sdk.errors import NudgeError
 from nudge_sdk.rules.ledger import exposures_of
 from nudge_sdk.rules.records import Record
-from nudge_sdk.rules.selection import Person, opted_out_categories
+from nudge_sdk.rules.selection import Person, Shortlist, opted_out_categories
 from nudge_sdk.rules.standing import Judged, Standing, met_goals, phase_of
 from nudge_sdk.rules.times import FOREVER
 from nudge_sdk.runtime.catalog import Catalog
@@ -37,6 +37,7 @@ class View(NamedTuple):
 
     Attributes:
         versions: Versions of the member's and the account's ledger.
+        shortlists: Placement to the candidates that may still be chosen, filled as placements are asked about.
     """
 
     person: Person
@@ -47,6 +48,7 @@ class View(NamedTuple):
     judged_at: int
     valid_until: int
     catalog: Catalog
+    shortlists: dict[str, Shortlist]
 
 
 class Pending(NamedTuple):
@@ -415,4 +417,4 @@ def _view(fold: Fold, key: Key, now: int, catalog: Catalog, versions: tuple[int,
     facts.reached, facts.account_reached = member.standing.reached, account.standing.reached
     facts.exposures, facts.tags = exposures_of(member.ledger), catalog.placements.tags
     changes = (member.standing.next_change, account.standing.next_change, catalog.timeline.next_start(now))
-    return View(person, account.standing, judged, fold.judged(account), versions, now, min(changes), catalog)
+    return View(person, account.standing, judged, fold.judged(account), versions, now, min(changes), catalog, {})
