@@ -1,4 +1,7 @@
-"""The client: load, ask the rules, write down. The only file that knows all parts."""
+"""The client: load, ask the rules, write down. The only file that knows all parts.
+
+What no request needs, explaining and publishing, is imported where it is used: hosts pay for the import at each start.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,11 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from nudge_sdk.answers import Explanation
-from nudge_sdk.errors import RecordError, SetupError
+from nudge_sdk.errors import RecordError, SetupError, StoreBusyError
 from nudge_sdk.options import Drain, Options, checked, folder_beside, journal_limits
 from nudge_sdk.rules.definition import Definition
-from nudge_sdk.rules.explaining import StandingReport, explain_choice, explain_standing
 from nudge_sdk.rules.records import Kind, personal_account
 from nudge_sdk.rules.times import to_micros
 from nudge_sdk.runtime.checking import check_account, check_instant, check_name
@@ -26,11 +27,15 @@ from nudge_sdk.runtime.failures import Failures
 from nudge_sdk.runtime.intake import Intake
 from nudge_sdk.runtime.journal import Journal
 from nudge_sdk.runtime.profiles import Profiles, View
-from nudge_sdk.runtime.publishing import Progress, make_live, publish
 from nudge_sdk.runtime.recorder import Recorder, present
 from nudge_sdk.runtime.sayings import Reporter, ReportKind, Saying, report
 from nudge_sdk.store import open_store
 from nudge_sdk.store.protocol import Key, Store
+
+if TYPE_CHECKING:
+    from nudge_sdk.answers import Explanation
+    from nudge_sdk.rules.explaining import StandingReport
+    from nudge_sdk.runtime.publishing import Progress
 
 log = logging.getLogger("nudge_sdk")
 
@@ -271,8 +276,9 @@ class NudgeClient:
         """Return the standing of a member, or without a user of an account, with every reason; None on failure."""
         try:
             self.intake.ready()
-            view = self._view(_key(user or "", account), at)
-            return self._report_standing(view, is_account=user is None)
+            from nudge_sdk.answers import report_of
+
+            return report_of(self._view(_key(user or "", account), at), is_account=user is None)
         except Exception as error:
             return self._failed("standing", error, None)
 
@@ -289,17 +295,9 @@ class NudgeClient:
         try:
             self.intake.ready()
             question = Question(placement=placement, key=_key(user, account), **_asked(asked))
-            now = self.now() if at is None else check_instant(at, "at")
-            catalog = self.decider.catalog()
-            decision, view, chosen = self.decider.preview(question, now, catalog)
-            facts = view.member.facts.asked(now, question.context, question.locale, can_purchase=question.can_purchase)
-            lines = explain_choice(chosen, catalog.placements, placement, person=view.person, facts=facts)
-            return Explanation(
-                decision=decision,
-                standing=self._report_standing(view, is_account=False),
-                account_standing=self._report_standing(view, is_account=True),
-                candidates=tuple(lines),
-            )
+            from nudge_sdk.answers import explain
+
+            return explain(self.decider, question, self.now() if at is None else check_instant(at, "at"))
         except Exception as error:
             return self._failed("explain", error, None)
 
@@ -322,6 +320,8 @@ class NudgeClient:
             StoreError: The store refused.
         """
         self.intake.ready()
+        from nudge_sdk.runtime.publishing import make_live, publish
+
         publish(self.intake, _read(definition), by=by, note=note)
         number = make_live(self.intake, progress)
         self.decider.forget_catalog()
@@ -380,11 +380,15 @@ class NudgeClient:
     def _prepare(self, wait: float) -> None:
         """Before the store is first used: its schema, and a first definition where the host gave one."""
         if self.options.migrate and not self.store.schema_is_current():
+            if self.intake.is_prepared_by_parent:
+                raise StoreBusyError("the process this one was forked from is making the tables; try again")
             # Migrating waits a minute for others, and a request may be waiting here.
             with self.store.transaction(wait=wait):
                 pass
             self.store.migrate()
         if self._definition is not None and self.store.read_definition_state() == (0, 0):
+            from nudge_sdk.runtime.publishing import make_live, publish
+
             note = "The definition the host came with"
             publish(self.intake, self._definition, by="host", note=note, wait=wait, is_first=True)
             make_live(self.intake)
@@ -416,18 +420,6 @@ class NudgeClient:
     def _view(self, key: Key, at: datetime | str | int | None) -> View:
         now = self.now() if at is None else check_instant(at, "at")
         return self.profiles.view(key, now, self.decider.catalog(), is_kept=at is None)
-
-    def _report_standing(self, view: View, *, is_account: bool) -> StandingReport:
-        judged = view.account if is_account else view.member
-        standing = view.account_standing if is_account else view.person.standing
-        return explain_standing(
-            view.catalog.rules,
-            judged,
-            standing,
-            view.judged_at,
-            account_id=view.person.account_id,
-            user_id="" if is_account else view.person.user_id,
-        )
 
     def _flush(self, until: float) -> bool:
         if self.drainer is None:

@@ -145,9 +145,10 @@ class _Run:
         if target == before:
             return
         account = self._course((target[0], ""))
-        if source[0] != target[0]:
-            self._join((source[0], ""), (target[0], ""), source[1], target[1])
-        self._join(source, target, source[1], target[1])
+        if self.aliases.resolve(before) == target:
+            if before[0] != target[0]:
+                self._join((before[0], ""), (target[0], ""), before[1], target[1])
+            self._join(before, target, before[1], target[1])
         if before != source:
             self._recount(before[0])
             self._recount(target[0])

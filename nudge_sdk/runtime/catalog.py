@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from nudge_sdk.rules.authoring import load_definition
 from nudge_sdk.rules.candidates import Placements
 from nudge_sdk.rules.compiled import Rules, signals_of
 from nudge_sdk.rules.conditions import Signal
@@ -79,6 +78,9 @@ class _Loaded(NamedTuple):
 
 
 def _load(row: DefinitionRow, capacity: Capacity) -> _Loaded:
+    # Imported here for the sake of hosts' start-up: reading definitions takes the largest part of this package.
+    from nudge_sdk.rules.authoring import load_definition
+
     definition, warnings = load_definition(row.document)
     numbered = msgspec.structs.replace(definition, number=row.number)
     rules = Rules(numbered, live_at=row.live_at or 0, signals=row.signals, capacity=capacity)

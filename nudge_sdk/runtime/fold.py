@@ -385,24 +385,31 @@ class Fold:
         for key, work in self.works.items():
             if key[0] in (source[0], before[0], target[0]) and not work.is_moved:
                 self._step_for(work, record)
-        if source[0] != target[0]:
-            self._join((source[0], ""), (target[0], ""), (source[1], target[1]))
-        self._join(source, target, (source[1], target[1]))
+        if self.aliases.resolve(before) == target:
+            if before[0] != target[0]:
+                self._join((before[0], ""), (target[0], ""), (before[1], target[1]))
+            self._join(before, target, (before[1], target[1]))
         self._count_moved(source, before, target)
 
     def _count_moved(self, source: Key, before: Key, target: Key) -> None:
-        """Bring the states of the accounts in line with a move."""
+        """Bring the states of the accounts in line with a move: of who counted for himself, or for somebody else."""
         account = self.works[target[0], ""]
         if before != source:
-            for old, new in ((before, target), ((before[0], ""), (target[0], ""))):
-                _widen(self.works[new].row, self.works[old].row)
-        if before != source or (source[1] != target[1] and account.state.is_full(self.catalog.plan.capacity)):
-            for account_id in sorted({before[0], target[0]} if before != source else {target[0]}):
-                self._rebuild(account_id)
+            self._recount_moved(before, target)
+        elif source[1] != target[1] and account.state.is_full(self.catalog.plan.capacity):
+            self._rebuild(target[0])
         elif source[1] != target[1]:
             rename_member(account.state, source[1], target[1], self.catalog.plan)
             account.judged = None
             account.is_changed = True
+
+    def _recount_moved(self, before: Key, target: Key) -> None:
+        """Count anew whom a member counted for until now, and whom it counts for instead."""
+        _widen(self.works[target].row, self.works[before].row)
+        _widen(self.works[target[0], ""].row, self.works[before[0], ""].row)
+        for account_id in sorted({before[0], target[0]}):
+            if not self.works[account_id, ""].is_moved:
+                self._rebuild(account_id)
 
     def _join(self, source: Key, target: Key, renamed: tuple[str, str]) -> None:
         moved, into = self.works.get(source), self.works[target]

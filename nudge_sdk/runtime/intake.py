@@ -63,11 +63,14 @@ class Intake:
         self._is_ready = prepare is None
         self._unreadable: dict[int, str] = {}
         self._warm = Warm()
+        self._is_preparing = False
         self.after_fork()
 
     def after_fork(self) -> None:
         """Forget a parent's lock."""
         self._preparing = threading.RLock()
+        # A thread of the parent may have been importing what migrating needs: its import locks stay locked here.
+        self.is_prepared_by_parent = self._is_preparing
         self._is_preparing = False
 
     def ready(self, wait: float = PREPARE_WAIT) -> None:

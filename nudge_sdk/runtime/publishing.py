@@ -43,14 +43,13 @@ def publish(
     signals = needed_signals(catalog.rows, checked)
     now = intake.clock()
     numbered = _numbered(checked, catalog, number)
-    is_counted = intake.store.count_outdated(signals) == 0
-    row = DefinitionRow(
-        number, encode_definition(numbered), fingerprint(numbered), now, by, note, signals, now if is_counted else None
-    )
+    row = DefinitionRow(number, encode_definition(numbered), fingerprint(numbered), now, by, note, signals)
     with intake.store.transaction(wait=wait) as transaction:
         if transaction.definition_state() != definition_state(catalog):
             row = msgspec.structs.replace(row, number=0)
         else:
+            is_counted = not transaction.outdated(signals, limit=1)
+            row = msgspec.structs.replace(row, live_at=now if is_counted else None)
             transaction.put_definition(row)
     intake.refresh()
     if row.number:

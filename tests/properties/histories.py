@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from random import Random
 from typing import Any
 
+import msgspec
 from hypothesis import strategies as st
 
 from nudge_sdk.rules.conditions import Condition, Signal, Window
@@ -81,75 +83,91 @@ def milestone_menu() -> list[Milestone]:
     ]
 
 
-@st.composite
-def milestones(draw: st.DrawFn) -> tuple[Milestone, ...]:
-    """Draw a handful of milestones with points, windows and decay."""
-    chosen = draw(st.lists(st.sampled_from(milestone_menu()), min_size=3, max_size=8, unique_by=lambda each: each.key))
-    found = []
-    for plain in chosen:
-        changes: dict[str, Any] = {"done": "did it"}
-        if plain.points is None:
-            changes["points"] = draw(st.sampled_from((1, 2, 3, 5)))
-        if plain.signal is not None:
-            least = 1 if plain.signal.measure in ("days", "streak") else 0
-            changes["window"] = window_of(draw(st.integers(least, 6)))
-            if plain.axis == "score" and draw(st.booleans()):
-                half_life, grace = draw(st.sampled_from(((1, 0), (2, 1), (5, 3))))
-                changes["decay"] = Decay(half_life_days=half_life, grace_days=grace)
-        found.append(_with(plain, changes))
-    return tuple(found)
+Choose = Callable[[Sequence[Any]], Any]
+"""Chooses one of several."""
+
+SEEDS = st.integers(0, 2**32)
 
 
-def _with(plain: Milestone, changes: dict[str, Any]) -> Milestone:
-    fields = {name: getattr(plain, name) for name in plain.__struct_fields__}
-    return Milestone(**{**fields, **changes})
-
-
-@st.composite
-def segments(draw: st.DrawFn, given: tuple[Milestone, ...]) -> tuple[Segment, ...]:
-    """Draw a segment for big accounts and one for everybody."""
-    keys = [each.key for each in given if each.subject == "member"]
-
-    def one(key: str, when: Condition | None) -> Segment:
-        warm = draw(st.sampled_from((1, 2, 3)))
-        hot = warm + draw(st.sampled_from((1, 2, 4)))
-        gates: list[Gate] = []
-        if keys and draw(st.integers(0, 3)) == 0:
-            gates.append(Gate(milestones=(draw(st.sampled_from(keys)),)))
-        if draw(st.integers(0, 4)) == 0:
-            gates.append(Gate(fit=1))
-        users = draw(st.sampled_from((None, None, 2, 3)))
-        account_gates = (Gate(active_users=users, days=draw(st.integers(1, 4))),) if users else ()
-        episode, rest, help_after = draw(st.sampled_from(((2, 1, 1), (3, 2, 1), (5, 4, 2), (28, 30, 7))))
-        return Segment(
-            key=key,
-            when=when,
-            member=Thresholds(warm=Entry(score=warm), hot=Entry(score=hot, gates=tuple(gates))),
-            account=Thresholds(warm=Entry(score=warm), hot=Entry(score=hot, gates=account_gates)),
-            hold_days=draw(st.integers(0, 3)),
-            episode_days=episode,
-            rest_days=rest,
-            help_after_days=help_after,
-        )
-
-    big = Condition(account_trait="size", equals="big")
-    return (one("big", big), one("rest", None))
-
-
-@st.composite
-def definitions(draw: st.DrawFn) -> Definition:
+def definitions() -> st.SearchStrategy[Definition]:
     """Draw a definition."""
-    given = draw(milestones())
+    seeded = SEEDS.map(lambda seed: definition_of(Random(seed).choice))
+    return st.one_of(_drawn_definitions(), seeded, seeded)
+
+
+@st.composite
+def _drawn_definitions(draw: st.DrawFn) -> Definition:
+    return definition_of(lambda options: draw(st.sampled_from(options)))
+
+
+def definition_of(choose: Choose) -> Definition:
+    """Choose a definition."""
+    given = _milestones(choose)
     goals = (Goal(key="paid"), Goal(key="extra", unit="member"))
     return Definition(
-        milestones=given, segments=draw(segments(given)), goals=goals, groups=(Group(key="g", cap=draw(st.just(4))),)
+        milestones=given, segments=_segments(given, choose), goals=goals, groups=(Group(key="g", cap=choose((4, 6))),)
     )
 
 
-def steps(what: Sequence[str], *, most: int = 30, gaps: Sequence[int] = GAPS) -> st.SearchStrategy[list[Step]]:
-    """Draw what happens, one step after the other."""
+def _milestones(choose: Choose) -> tuple[Milestone, ...]:
+    """Choose a handful of milestones, with points, windows and decay."""
+    menu = milestone_menu()
+    chosen = {plain.key: plain for plain in (choose(menu) for _ in range(choose((3, 5, 7, 9))))}
+    return tuple(_varied(plain, choose) for plain in chosen.values())
+
+
+def _varied(plain: Milestone, choose: Choose) -> Milestone:
+    changes: dict[str, Any] = {"done": "did it"}
+    if plain.points is None:
+        changes["points"] = choose((1, 2, 3, 5))
+    if plain.signal is not None:
+        changes["window"] = window_of(choose(range(1 if plain.signal.measure in ("days", "streak") else 0, 7)))
+        if plain.axis == "score" and choose((False, True)):
+            half_life, grace = choose(((1, 0), (2, 1), (5, 3)))
+            changes["decay"] = Decay(half_life_days=half_life, grace_days=grace)
+    return msgspec.structs.replace(plain, **changes)
+
+
+def _segments(given: tuple[Milestone, ...], choose: Choose) -> tuple[Segment, ...]:
+    """Choose a segment for big accounts and one for everybody."""
+    keys = [each.key for each in given if each.subject == "member"]
+    big = Condition(account_trait="size", equals="big")
+    return (_segment("big", big, keys, choose), _segment("rest", None, keys, choose))
+
+
+def _segment(key: str, when: Condition | None, keys: list[str], choose: Choose) -> Segment:
+    warm = choose((1, 2, 3))
+    hot = warm + choose((1, 2, 4))
+    gates: list[Gate] = []
+    if keys and choose((False, False, False, True)):
+        gates.append(Gate(milestones=(choose(keys),)))
+    if choose((False, False, False, False, True)):
+        gates.append(Gate(fit=1))
+    users = choose((None, None, 2, 3))
+    account_gates = (Gate(active_users=users, days=choose((1, 2, 3, 4))),) if users else ()
+    episode, rest, help_after = choose(((2, 1, 1), (3, 2, 1), (5, 4, 2), (28, 30, 7)))
+    return Segment(
+        key=key,
+        when=when,
+        member=Thresholds(warm=Entry(score=warm), hot=Entry(score=hot, gates=tuple(gates))),
+        account=Thresholds(warm=Entry(score=warm), hot=Entry(score=hot, gates=account_gates)),
+        hold_days=choose((0, 1, 2, 3)),
+        episode_days=episode,
+        rest_days=rest,
+        help_after_days=help_after,
+    )
+
+
+def steps(what: Sequence[str], *, most: int = 40, gaps: Sequence[int] = GAPS) -> st.SearchStrategy[list[Step]]:
+    """Draw what happens, one step after the other: a little, which can be made small, or a lot."""
     one = st.tuples(st.sampled_from(gaps), st.sampled_from(what), st.integers(0, 4), st.integers(0, 8))
-    return st.lists(one, min_size=3, max_size=most)
+    seeded = SEEDS.map(lambda seed: _steps(Random(seed), what, most, gaps))
+    return st.one_of(st.lists(one, min_size=1, max_size=6), seeded, seeded, seeded)
+
+
+def _steps(random: Random, what: Sequence[str], most: int, gaps: Sequence[int]) -> list[Step]:
+    chosen = [random.choice(what) for _ in range(random.randint(most // 2, most))]
+    return [(random.choice(gaps), each, random.randrange(5), random.randrange(9)) for each in chosen]
 
 
 def to_records(drawn: Sequence[Step], *, start: int = START, prefix: str = "m") -> list[Record]:
@@ -228,9 +246,12 @@ def _moving(what: str, choice: int) -> tuple[Kind, tuple[str, str], str, dict[st
         case "settle_elsewhere":
             return "group", ("beta", "dan"), "", {}
         case "name":
+            if choice == 7:
+                return "alias", dan, "anon", {}
             return "alias", anonymous, "dan" if choice % 4 else "eve", {}
         case "rename":
-            return "alias", ("acme", "bob"), "ann" if choice % 4 else "cyd", {}
+            who, name = (("bob", "ann"), ("bob", "cyd"), ("ann", "bob"), ("cyd", "bob"))[choice % 4]
+            return "alias", ("acme", who), name, {}
         case "anonymous":
             return "track", anonymous, acted, properties
     return "track", dan, acted, properties

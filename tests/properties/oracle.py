@@ -69,23 +69,30 @@ class World:
             for key in {(account_id, ""), (account_id, user_id)}:
                 self.of.setdefault(key, []).append((record, user_id))
 
-    def _moves(self) -> dict[Key, Key]:
-        moves: dict[Key, Key] = {}
-        for record in self.records:
+    def _moves(self) -> dict[Key, tuple[int, Key]]:
+        moves: dict[Key, tuple[int, Key]] = {}
+        for order, record in enumerate(self.records):
             account_id, user_id = record.account_id, record.user_id
             if record.kind == "group" and user_id and not account_id.startswith("personal:"):
-                moves.setdefault((f"personal:{user_id}", user_id), (account_id, user_id))
+                moves.setdefault((f"personal:{user_id}", user_id), (order, (account_id, user_id)))
             elif record.kind == "alias" and record.name != user_id:
                 is_personal = account_id.startswith("personal:")
                 target = (f"personal:{record.name}" if is_personal else account_id, record.name)
-                moves.setdefault((account_id, user_id), target)
+                moves.setdefault((account_id, user_id), (order, target))
         return moves
 
     def resolve(self, key: Key) -> Key:
-        """Return whom somebody counts for."""
-        while key in self.moves:
-            key = self.moves[key]
-        return key
+        """Return whom somebody counts for; where moves lead in a circle, the latest of them does not hold."""
+        path: list[Key] = []
+        while key in self.moves and key not in path:
+            path.append(key)
+            key = self.moves[key][1]
+        circle = path[path.index(key) :] if key in path else []
+        return max(circle, key=self.moves.__getitem__) if circle else key
+
+    def circles(self) -> int:
+        """Return how many members are part of a circle of moves."""
+        return sum(self.resolve(key) == key for key in self.moves)
 
     def once(self, question: Any, answer: Callable[[], Any]) -> Any:
         """Answer a question, and remember the answer."""

@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import msgspec
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nudge_sdk.rules.compiled import Rules
@@ -78,6 +78,7 @@ def test_states_scores_and_tiers_are_the_same_in_any_order_batching_and_process_
     assert split.verdicts() == in_order.verdicts()
     world = oracle.World(records)
     CASES["moves in any order"] += len(world.moves)
+    CASES["circles of moves"] += world.circles()
     CASES["second groups"] += sum(each.kind == "group" and each.user_id == "dan" for each in records) > 1
     CASES["records after the move, as before it"] += moved_early(records)
     CASES["clamped times"] += sum(record.is_clamped for record in records)
@@ -181,6 +182,7 @@ def test_a_record_comes_back_from_journal_and_store_as_it_was(data, account, use
     CASES["records through journal and store"] += 1
 
 
+@settings(max_examples=15)
 @given(histories.definitions(), histories.steps(TRACKS, most=12), st.randoms(use_true_random=False))
 def test_the_same_identity_counts_once_whatever_it_says_the_second_time(definition, drawn, random):
     records = histories.to_records(drawn)

@@ -77,7 +77,7 @@ def open_client(database: str | Path, **changes: Any) -> NudgeClient:
     return NudgeClient(f"sqlite:///{database}", options=Options(**changes), **named)
 
 
-def tested(*nudges: dict[str, Any], **changes: Any) -> NudgeTest:
+def trial(*nudges: dict[str, Any], **changes: Any) -> NudgeTest:
     return NudgeTest(product(*nudges, **changes))
 
 
