@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from hypothesis import strategies as st
@@ -43,6 +44,9 @@ AMOUNTS = (0.1, 0.2, 0.7, 1, -0.3, 2.675, 0.0000005, 10**12, "many")
 
 Step = tuple[int, str, int, int]
 """(gap before it, what happens, who, which of the variations)."""
+
+Said = tuple[Kind, tuple[str, str], str, dict[str, Any]]
+"""(kind, (account, user), name, data)."""
 
 TRACKS = ("a", "a", "a", "a", "b", "b", "c", "c", "c", "d", "e", "hand_raised")
 TOLD = ("role", "size", "usage", "trial", "left", "joined", "paid", "unpaid", "extra", "out", "in", "signed_up")
@@ -86,18 +90,70 @@ def milestone_menu() -> list[Milestone]:
 Choose = Callable[[Sequence[Any]], Any]
 """Chooses one of several."""
 
-SEEDS = st.integers(0, 2**32)
+
+class Drawn(NamedTuple):
+    """One example.
+
+    Attributes:
+        definition, other: Two definitions.
+        steps, later, last: Three histories, the first the longest.
+        cuts: Where to cut a history into batches.
+        sweeps: Between which batches to sweep: 0 for not.
+        seed: For everything else.
+    """
+
+    definition: Definition
+    other: Definition
+    steps: list[Step]
+    later: list[Step]
+    last: list[Step]
+    cuts: list[int]
+    sweeps: list[int]
+    seed: int
+
+    def random(self) -> Random:
+        """Return a source of randomness that is this example's own."""
+        return Random(self.seed)
 
 
-def definitions() -> st.SearchStrategy[Definition]:
-    """Draw a definition."""
-    seeded = SEEDS.map(lambda seed: definition_of(Random(seed).choice))
-    return st.one_of(_drawn_definitions(), seeded, seeded)
+def drawn(what: Sequence[str], *, imported: Sequence[str] = (), gaps: Sequence[int] = GAPS) -> st.SearchStrategy[Drawn]:
+    """Draw examples: some small, which can be made smaller, but mostly rich ones out of a seed.
+
+    Args:
+        what: What may happen.
+        imported: What may happen in ``later``, if that is something else.
+        gaps: The times between.
+    """
+    seeded = st.integers(0, 2**64).map(lambda seed: _seeded(seed, what, imported or what, gaps))
+    return st.one_of(_small(what, imported or what, gaps), seeded, seeded, seeded, seeded, seeded)
 
 
 @st.composite
-def _drawn_definitions(draw: st.DrawFn) -> Definition:
-    return definition_of(lambda options: draw(st.sampled_from(options)))
+def _small(draw: st.DrawFn, what: Sequence[str], imported: Sequence[str], gaps: Sequence[int]) -> Drawn:
+    def choose(options: Sequence[Any]) -> Any:
+        return draw(st.sampled_from(options))
+
+    def steps(kinds: Sequence[str]) -> list[Step]:
+        one = st.tuples(st.sampled_from(gaps), st.sampled_from(kinds), st.integers(0, 4), st.integers(0, 8))
+        return draw(st.lists(one, min_size=1, max_size=8))
+
+    cuts = draw(st.lists(st.integers(0, 60), max_size=3))
+    definition, other = definition_of(choose), definition_of(choose)
+    sweeps = draw(st.lists(st.integers(0, 2), min_size=1, max_size=3))
+    return Drawn(definition, other, steps(what), steps(imported), steps(what), cuts, sweeps, draw(st.integers(0, 99)))
+
+
+def _seeded(seed: int, what: Sequence[str], imported: Sequence[str], gaps: Sequence[int]) -> Drawn:
+    random = Random(seed)
+
+    def steps(kinds: Sequence[str], most: int) -> list[Step]:
+        chosen = [random.choice(kinds) for _ in range(random.randint(most // 2, most))]
+        return [(random.choice(gaps), each, random.randrange(5), random.randrange(9)) for each in chosen]
+
+    cuts = [random.randrange(60) for _ in range(random.randrange(12))]
+    sweeps = [random.randrange(3) for _ in range(8)]
+    definition, other = definition_of(random.choice), definition_of(random.choice)
+    return Drawn(definition, other, steps(what, 40), steps(imported, 24), steps(what, 16), cuts, sweeps, seed)
 
 
 def definition_of(choose: Choose) -> Definition:
@@ -158,23 +214,11 @@ def _segment(key: str, when: Condition | None, keys: list[str], choose: Choose) 
     )
 
 
-def steps(what: Sequence[str], *, most: int = 40, gaps: Sequence[int] = GAPS) -> st.SearchStrategy[list[Step]]:
-    """Draw what happens, one step after the other: a little, which can be made small, or a lot."""
-    one = st.tuples(st.sampled_from(gaps), st.sampled_from(what), st.integers(0, 4), st.integers(0, 8))
-    seeded = SEEDS.map(lambda seed: _steps(Random(seed), what, most, gaps))
-    return st.one_of(st.lists(one, min_size=1, max_size=6), seeded, seeded, seeded)
-
-
-def _steps(random: Random, what: Sequence[str], most: int, gaps: Sequence[int]) -> list[Step]:
-    chosen = [random.choice(what) for _ in range(random.randint(most // 2, most))]
-    return [(random.choice(gaps), each, random.randrange(5), random.randrange(9)) for each in chosen]
-
-
-def to_records(drawn: Sequence[Step], *, start: int = START, prefix: str = "m") -> list[Record]:
+def to_records(steps: Sequence[Step], *, start: int = START, prefix: str = "m") -> list[Record]:
     """Turn steps into records, each received at the instant it counts at."""
     at = start
     found = []
-    for index, (gap, what, who, choice) in enumerate(drawn):
+    for index, (gap, what, who, choice) in enumerate(steps):
         at = after_gap(at, gap)
         found.append(_record(f"{prefix}{index * 37 % 100:02d}.{index}", at, what, PEOPLE[who], choice))
     return sorted(found, key=lambda record: (record.counted_at, record.id))
@@ -194,9 +238,7 @@ def _record(id: str, at: int, what: str, person: tuple[str, str], choice: int) -
     return Record(kind, key[0], key[1], id, sent, at, name, data)
 
 
-def _said(
-    what: str, person: tuple[str, str], choice: int, at: int
-) -> tuple[Kind, tuple[str, str], str, dict[str, Any]]:
+def _said(what: str, person: tuple[str, str], choice: int, at: int) -> Said:
     if what in TRACKS:
         kind = "x" if choice % 3 == 0 else "y"
         return "track", person, what, {"v": VALUES[choice % 7], "amount": AMOUNTS[choice], "kind": kind}
@@ -205,7 +247,7 @@ def _said(
     return _told(what, person, choice, at)
 
 
-def _told(what: str, person: tuple[str, str], choice: int, at: int) -> tuple[Kind, tuple[str, str], str, dict[str, Any]]:
+def _told(what: str, person: tuple[str, str], choice: int, at: int) -> Said:
     account, user = person
     named = "acme" if account.startswith("personal:") else account
     team = (named, user if named == account else "ann")
@@ -236,7 +278,7 @@ def _told(what: str, person: tuple[str, str], choice: int, at: int) -> tuple[Kin
     return "opt_in", person, "", {}
 
 
-def _moving(what: str, choice: int) -> tuple[Kind, tuple[str, str], str, dict[str, Any]]:
+def _moving(what: str, choice: int) -> Said:
     dan, anonymous = ("personal:dan", "dan"), ("personal:anon", "anon")
     acted = ("a", "b", "c")[choice % 3]
     properties = {"v": VALUES[choice % 7], "amount": AMOUNTS[choice]}
@@ -260,4 +302,4 @@ def _moving(what: str, choice: int) -> tuple[Kind, tuple[str, str], str, dict[st
 def batches(records: Sequence[Record], cuts: Sequence[int]) -> list[list[Record]]:
     """Cut records into batches at these places."""
     places = sorted({cut % (len(records) + 1) for cut in cuts} | {0, len(records)})
-    return [list(records[start:end]) for start, end in zip(places, places[1:], strict=False)]
+    return [list(records[start:end]) for start, end in pairwise(places)]

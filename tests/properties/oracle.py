@@ -119,7 +119,8 @@ class World:
 
     def has_left(self, account_id: str, user_id: str) -> bool:
         """Whether a member left its account."""
-        said = [r.kind for r, user in self.of.get((account_id, ""), ()) if r.kind in ("group", "left") and user == user_id]
+        told = [record for record, user in self.of.get((account_id, ""), ()) if user == user_id]
+        said = [record.kind for record in told if record.kind in ("group", "left")]
         return bool(said) and said[-1] == "left"
 
     def events(self, key: Key) -> list[tuple[Record, str]]:
@@ -408,11 +409,9 @@ class _Telling:
         at, entry, cause = found
         world, spell = self.world, story.spell
         segment = segment_of(world, key, definition)
-        met = {
-            goal.key
-            for goal in definition.goals
-            if world.last_said((key[0], "") if goal.unit == "account" else key, ("convert", "churn"), goal.key) == "convert"
-        }
+        unit = {"account": (key[0], ""), "member": key}
+        said = {goal.key: world.last_said(unit[goal.unit], ("convert", "churn"), goal.key) for goal in definition.goals}
+        met = {goal for goal, kind in said.items() if kind == "convert"}
         is_out = world.last_said(key, ("opt_out", "opt_in"), "") == "opt_out"
         has_left = world.has_left(*key)
         if spell is not None:
@@ -423,7 +422,9 @@ class _Telling:
                     ended = Spell(spell.started_at, spell.goal, spell.tier, spell.cause, at, reason)
                     self.keep(story, ended)
                 return
-            last = spell.ended_at // DAY if spell.ended_at is not None else spell.started_at // DAY + segment.episode_days - 1
+            last = spell.started_at // DAY + segment.episode_days - 1
+            if spell.ended_at is not None:
+                last = spell.ended_at // DAY
             if at // DAY <= last + segment.rest_days:
                 return
         goal = next((goal.key for goal in definition.goals if goal.key not in met), "")

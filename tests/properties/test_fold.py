@@ -1,13 +1,13 @@
-"""What the fold concludes, and when: transitions, episodes, publications, imports, late events (SEMANTICS 10, 14-20)."""
+"""What the fold concludes, and when (SEMANTICS 10, 14-20)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 from hypothesis import given, note, settings
-from hypothesis import strategies as st
 
 from nudge_sdk.rules.definition import Definition
 from nudge_sdk.rules.records import Record
@@ -20,8 +20,6 @@ from tests.properties import histories, oracle
 from tests.properties.histories import CASES, MOVES, TOLD, TRACKS
 from tests.properties.running import Installation
 
-CUTS = st.lists(st.integers(0, 60), max_size=5)
-SWEEPS = st.lists(st.sampled_from((0, 0, 1, 2)), min_size=8, max_size=8)
 PLAIN = (*TRACKS, *TRACKS, *TOLD)
 MOVING = (*PLAIN, *MOVES, *MOVES, *MOVES)
 SPAN = 20 * DAY
@@ -78,7 +76,9 @@ def check_log(place: Installation, records: Sequence[Record], until: int) -> Non
     assert stored_transitions(place) == transitions
     assert not any(row.is_correction for log in place.transitions().values() for row in log)
     episodes = {
-        key: [(each.started_at, each.goal, each.tier, each.cause, each.ended_at, each.end_reason) for each in story.spells]
+        key: [
+            (each.started_at, each.goal, each.tier, each.cause, each.ended_at, each.end_reason) for each in story.spells
+        ]
         for key, story in told.items()
         if story.spells
     }
@@ -121,12 +121,12 @@ def check_standings(place: Installation, records: Sequence[Record], definition: 
         CASES["faded score"] += verdict.score % 1000 != 0
 
 
-@given(histories.definitions(), histories.steps(PLAIN), CUTS, SWEEPS)
-def test_records_in_order_give_the_transitions_and_episodes_of_replay(definition, drawn, cuts, sweeps):
-    records = histories.to_records(drawn)
+@given(histories.drawn(PLAIN))
+def test_records_in_order_give_the_transitions_and_episodes_of_replay(drawn):
+    definition, records = drawn.definition, histories.to_records(drawn.steps)
     describe(definition, records)
     place = Installation(definition, processes=2)
-    run_in_order(place, records, cuts, sweeps)
+    run_in_order(place, records, drawn.cuts, drawn.sweeps)
     until = place.now + SPAN
     CASES["midnights stepped"] += (until - records[0].counted_at) // DAY
     CASES["clamped times"] += sum(record.is_clamped for record in records)
@@ -135,12 +135,12 @@ def test_records_in_order_give_the_transitions_and_episodes_of_replay(definition
     check_log(place, records, until)
 
 
-@given(histories.definitions(), histories.steps(MOVING), CUTS, SWEEPS)
-def test_moves_in_order_give_the_transitions_and_episodes_of_replay(definition, drawn, cuts, sweeps):
-    records = histories.to_records(drawn)
+@given(histories.drawn(MOVING))
+def test_moves_in_order_give_the_transitions_and_episodes_of_replay(drawn):
+    definition, records = drawn.definition, histories.to_records(drawn.steps)
     describe(definition, records)
     place = Installation(definition)
-    run_in_order(place, records, cuts, sweeps)
+    run_in_order(place, records, drawn.cuts, drawn.sweeps)
     until = place.now + SPAN
     place.sweep(until)
     CASES["moves in order"] += len(oracle.World(records).moves)
@@ -148,27 +148,19 @@ def test_moves_in_order_give_the_transitions_and_episodes_of_replay(definition, 
     check_log(place, records, until)
 
 
-@given(
-    histories.definitions(),
-    histories.definitions(),
-    histories.steps(PLAIN, most=20),
-    histories.steps(PLAIN, most=12),
-    CUTS,
-    st.sampled_from((0, MINUTE, 5 * HOUR, DAY)),
-    st.booleans(),
-)
-def test_publication_counts_new_signals_and_qualifies_people_with_the_prompt(
-    before, after, earlier, later, cuts, live_after, is_swept
-):
-    first = histories.to_records(earlier)
+@given(histories.drawn(PLAIN))
+def test_publication_counts_new_signals_and_qualifies_people_with_the_prompt(drawn):
+    before, after, cuts = drawn.definition, drawn.other, drawn.cuts
+    random = drawn.random()
+    first = histories.to_records(drawn.later)
     place = Installation(before)
     run_in_order(place, first, cuts)
     place.now += HOUR
-    if is_swept:
+    if random.random() < 0.5:
         place.sweep(place.now)
-    live_at = place.publish(after, live_after=live_after)
+    live_at = place.publish(after, live_after=random.choice((0, MINUTE, 5 * HOUR, DAY)))
     CASES["publications with new signals"] += place.intakes[0].catalog.rows[-1].signals > 1
-    second = histories.to_records(later, start=live_at + 1, prefix="n")
+    second = histories.to_records(drawn.last, start=live_at + 1, prefix="n")
     records = [*first, *second]
     describe(before, [])
     describe(after, records)
@@ -193,24 +185,18 @@ def test_publication_counts_new_signals_and_qualifies_people_with_the_prompt(
                 assert phase_of(episode, segment, live_at) == "prompt"
 
 
-@given(
-    histories.definitions(),
-    histories.steps(PLAIN, most=12),
-    histories.steps(MOVING, most=25),
-    histories.steps(PLAIN, most=12),
-    CUTS,
-    st.randoms(use_true_random=False),
-)
-def test_import_of_history_begins_episodes_at_its_end(definition, earlier, imported, later, cuts, random):
-    live = histories.to_records(earlier)
+@given(histories.drawn(PLAIN, imported=MOVING))
+def test_import_of_history_begins_episodes_at_its_end(drawn):
+    definition, cuts, random = drawn.definition, drawn.cuts, drawn.random()
+    live = histories.to_records(drawn.last)
     place = Installation(definition)
     run_in_order(place, live, cuts)
     place.now += HOUR
-    ended_at = max(place.now, histories.to_records(imported)[-1].counted_at) + HOUR
+    imported = histories.to_records(drawn.later, prefix="h")
+    ended_at = max(place.now, imported[-1].counted_at) + HOUR
     place.sweep(ended_at)
     history = [
-        msgspec.structs.replace(record, at=record.counted_at, received_at=ended_at, history=True)
-        for record in histories.to_records(imported, prefix="h")
+        msgspec.structs.replace(record, at=record.counted_at, received_at=ended_at, history=True) for record in imported
     ]
     random.shuffle(history)
     for batch in histories.batches(history, cuts):
@@ -218,7 +204,7 @@ def test_import_of_history_begins_episodes_at_its_end(definition, earlier, impor
         place.sweep(place.now)
     before = {key: len(rows) for key, rows in place.episodes().items()}
     place.intakes[0].finish_import("i1", wait=5)
-    second = histories.to_records(later, start=ended_at + 1, prefix="n")
+    second = histories.to_records(drawn.last, start=ended_at + 1, prefix="n")
     if random.random() < 0.5:
         place.sweep(place.now)
     for key, rows in place.episodes().items():
@@ -234,14 +220,14 @@ def test_import_of_history_begins_episodes_at_its_end(definition, earlier, impor
     check_log(place, records, until)
 
 
-@given(histories.definitions(), histories.steps(MOVING), CUTS, st.randoms(use_true_random=False))
-def test_late_events_only_add_to_the_log_and_move_no_episode(definition, drawn, cuts, random):
-    records = histories.to_records(drawn)
+@given(histories.drawn(MOVING))
+def test_late_events_only_add_to_the_log_and_move_no_episode(drawn):
+    definition, records, random = drawn.definition, histories.to_records(drawn.steps), drawn.random()
     describe(definition, records)
     arriving = sorted(records, key=lambda record: record.counted_at + random.choice((0, 0, 0, 3, 12)) * DAY)
     place = Installation(definition)
     place.now = records[0].counted_at
-    for batch in histories.batches(arriving, cuts):
+    for batch in histories.batches(arriving, drawn.cuts):
         for record in batch:
             place.now = max(place.now, record.counted_at)
         log, episodes, standings = place.transitions(), place.episodes(), place.standings()
@@ -253,7 +239,7 @@ def test_late_events_only_add_to_the_log_and_move_no_episode(definition, drawn, 
             CASES["batches without a sweep"] += 1
     late = [row for rows in place.transitions().values() for row in rows if row.is_correction]
     CASES["corrected rows"] += len(late)
-    CASES["late arrivals"] += sum(a.counted_at > b.counted_at for a, b in zip(arriving, arriving[1:], strict=False))
+    CASES["late arrivals"] += sum(a.counted_at > b.counted_at for a, b in pairwise(arriving))
     until = place.now + SPAN
     place.sweep(until)
     check_standings(place, records, definition, until)
@@ -289,10 +275,11 @@ def is_over(place: Installation, before: Standing, after: Standing) -> bool:
     return ended or any(phase_of(before.episode, each, start) == "" for each in segments.values())
 
 
-@given(histories.definitions(), histories.steps(PLAIN), st.lists(st.integers(0, 400), max_size=12))
-def test_nothing_changes_before_next_change_and_stepping_equals_judging_later(definition, drawn, hours):
-    records = histories.to_records(drawn)
+@given(histories.drawn(PLAIN))
+def test_nothing_changes_before_next_change_and_stepping_equals_judging_later(drawn):
+    definition, records = drawn.definition, histories.to_records(drawn.steps)
     describe(definition, records)
+    hours = [drawn.random().randrange(400) for _ in range(8)]
     place = Installation(definition)
     run_in_order(place, records, (7, 19))
     timeline = place.intakes[0].catalog.timeline
@@ -327,14 +314,14 @@ def unchanging(standing: Standing, segments: dict, at: int) -> tuple:
     return (*values(standing), standing.episode, phase_of(standing.episode, segment, at))
 
 
-@given(histories.definitions(), histories.steps(PLAIN, most=20), st.integers(0, 60), st.randoms(use_true_random=False))
-def test_score_and_tier_do_not_depend_on_the_standing_before(definition, drawn, days, random):
-    records = histories.to_records(drawn)
-    place = Installation(definition)
-    run_in_order(place, records, ())
+@given(histories.drawn(PLAIN))
+def test_score_and_tier_do_not_depend_on_the_standing_before(drawn):
+    random = drawn.random()
+    place = Installation(drawn.definition)
+    run_in_order(place, histories.to_records(drawn.steps), ())
     rules = place.intakes[0].catalog.rules
     standings = place.standings()
-    at = place.now + days * DAY
+    at = place.now + random.randrange(60) * DAY
     others = list(standings.values())
     for key in standings:
         shuffled = random.sample(others, len(others))
@@ -343,15 +330,15 @@ def test_score_and_tier_do_not_depend_on_the_standing_before(definition, drawn, 
 
 
 @settings(max_examples=6)
-@given(histories.definitions(), histories.steps(MOVING), CUTS, SWEEPS)
-def test_a_file_concludes_what_memory_concludes(tmp_path_factory, definition, drawn, cuts, sweeps):
-    records = histories.to_records(drawn)
+@given(drawn=histories.drawn(MOVING))
+def test_a_file_concludes_what_memory_concludes(tmp_path_factory, drawn):
+    definition, records = drawn.definition, histories.to_records(drawn.steps)
     folder: Path = tmp_path_factory.mktemp("store")
     store = open_store(f"sqlite:///{folder / 'nudge.db'}")
     store.migrate()
     places = [Installation(definition, store=store), Installation(definition)]
     for place in places:
-        run_in_order(place, records, cuts, sweeps)
+        run_in_order(place, records, drawn.cuts, drawn.sweeps)
         place.sweep(place.now + SPAN)
     file, memory = places
     assert file.verdicts() == memory.verdicts()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 
 import msgspec
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nudge_sdk.rules.compiled import Rules
@@ -23,7 +24,6 @@ from tests.properties.histories import CASES, LONG_GAPS, MOVES, TOLD, TRACKS
 from tests.properties.running import TINY, Installation
 from tests.properties.test_fold import describe
 
-CAPACITIES = st.sampled_from((CAPACITY, TINY))
 MOVING = (*TRACKS, *TRACKS, *TOLD, *MOVES, *MOVES, *MOVES)
 UNTIL = histories.START + 300 * DAY
 
@@ -47,28 +47,21 @@ def shuffled(records: Sequence[Record], random) -> list[Record]:
     CASES["duplicates"] += len(again)
     arriving = [*records, *later]
     random.shuffle(arriving)
-    CASES["reorderings"] += sum(a.counted_at > b.counted_at for a, b in zip(arriving, arriving[1:], strict=False))
+    CASES["reorderings"] += sum(a.counted_at > b.counted_at for a, b in pairwise(arriving))
     return arriving
 
 
-@given(
-    histories.definitions(),
-    histories.steps(MOVING, gaps=LONG_GAPS),
-    st.lists(st.integers(0, 60), max_size=12),
-    CAPACITIES,
-    st.randoms(use_true_random=False),
-)
-def test_states_scores_and_tiers_are_the_same_in_any_order_batching_and_process_split(
-    definition, drawn, cuts, capacity, random
-):
-    records = histories.to_records(drawn)
+@given(histories.drawn(MOVING, gaps=LONG_GAPS))
+def test_states_scores_and_tiers_are_the_same_in_any_order_batching_and_process_split(drawn):
+    definition, records, random = drawn.definition, histories.to_records(drawn.steps), drawn.random()
+    capacity = random.choice((CAPACITY, TINY))
     describe(definition, records)
     in_order = Installation(definition, capacity=capacity)
     in_order.take(records)
     in_order.sweep(UNTIL)
     split = Installation(definition, capacity=capacity, processes=3)
     split.now = records[-1].received_at + HOUR
-    for batch in histories.batches(shuffled(records, random), cuts):
+    for batch in histories.batches(shuffled(records, random), drawn.cuts):
         process = random.randrange(3)
         split.take(batch, process=process)
         CASES[f"batches taken by process {process + 1}"] += 1
@@ -96,15 +89,11 @@ def moved_early(records: Sequence[Record]) -> int:
     return sum(each.account_id == PERSONAL + "dan" and each.counted_at > group for each in records)
 
 
-@given(
-    histories.definitions(),
-    histories.steps((*TRACKS, *TRACKS, *TOLD), most=40, gaps=LONG_GAPS),
-    CAPACITIES,
-    st.randoms(use_true_random=False),
-)
-def test_merging_states_of_disjoint_parts_equals_counting_all(definition, drawn, capacity, random):
-    records = histories.to_records(drawn)
-    plan = Rules(definition, capacity=capacity).plan
+@given(histories.drawn((*TRACKS, *TRACKS, *TOLD), gaps=LONG_GAPS))
+def test_merging_states_of_disjoint_parts_equals_counting_all(drawn):
+    records, random = histories.to_records(drawn.steps), drawn.random()
+    capacity = random.choice((CAPACITY, TINY))
+    plan = Rules(drawn.definition, capacity=capacity).plan
     parts = [State() for _ in range(random.randrange(2, 5))]
     whole, account_parts, account = State(), [State() for _ in parts], State()
     for record in random.sample(records, len(records)):
@@ -183,11 +172,10 @@ def test_a_record_comes_back_from_journal_and_store_as_it_was(data, account, use
 
 
 @settings(max_examples=15)
-@given(histories.definitions(), histories.steps(TRACKS, most=12), st.randoms(use_true_random=False))
-def test_the_same_identity_counts_once_whatever_it_says_the_second_time(definition, drawn, random):
-    records = histories.to_records(drawn)
-    assume(len({record.identity for record in records}) == len(records))
-    place = Installation(definition)
+@given(histories.drawn(TRACKS))
+def test_the_same_identity_counts_once_whatever_it_says_the_second_time(drawn):
+    records, random = histories.to_records(drawn.last), drawn.random()
+    place = Installation(drawn.definition)
     place.take(records)
     once = place.verdicts()
     for record in random.sample(records, len(records)):

@@ -344,12 +344,17 @@ def test_positions_are_committed_with_their_rows(client: NudgeClient) -> None:
     client.track("ada", "step")
     (path,) = _files(client)
     intake = Intake(client.store, present)
-    with pytest.raises(RecordError), client.store.transaction(wait=1) as transaction:
-        transaction.put_position(path.name, 10**6)
-        check_name("", "user")
+    with pytest.raises(RecordError):
+        _put_position_and_fail(client, path.name)
     assert client.store.read_position(path.name) is None
     intake.take([_record()], wait=1, position=Position(path.name, 7))
     assert client.store.read_position(path.name) == 7
+
+
+def _put_position_and_fail(client: NudgeClient, journal: str) -> None:
+    with client.store.transaction(wait=1) as transaction:
+        transaction.put_position(journal, 10**6)
+        check_name("", "user")
 
 
 def test_draining_is_said_to_fail_once_and_not_every_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -12,7 +12,7 @@ from tests.runtime.examples import open_client, product, run
 
 FORK = """
 definition = product(nudge("hello"))
-client = open_client(sys.argv[1], drain=sys.argv[2], definition=definition, drain_seconds=0.01, on_error="raise")
+client = open_client(sys.argv[1], drain=sys.argv[2], definition=definition, drain_seconds=0.01, store_wait=5)
 names = lambda: [thread.name for thread in threading.enumerate()]
 if sys.argv[3] == "used":
     client.track("parent", "before")

@@ -146,7 +146,6 @@ UNREADABLE = {
     "a newer format": b'{"name": "x", "format": 99}',
     "a shape of another world": b'{"name": "x", "milestones": {"a": 1}}',
     "a score that is a text": b'{"name": "x", "segments": [{"key": "a", "member": {"warm": {"score": "x"}}}]}',
-    "a condition that does not compile": b'{"name": "x", "milestones": [{"key": "a", "when": {"trait": "a"}}]}',
 }
 
 
