@@ -76,7 +76,10 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             try:
-                {"track": track, "drain": drain}[what](*arguments)
+                if what == "track":
+                    track(*arguments)
+                else:
+                    drain(*arguments)
             except BaseException as error:
                 print(f"{what}: {error!r}", file=sys.stderr, flush=True)
             os._exit(1)
