@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from nudge_sdk.errors import RecordError, SetupError, StoreBusyError
 from nudge_sdk.options import Drain, Options, checked, folder_beside, journal_limits
 from nudge_sdk.rules.definition import Definition
-from nudge_sdk.rules.records import Kind, personal_account
+from nudge_sdk.rules.records import Kind
 from nudge_sdk.rules.times import to_micros
-from nudge_sdk.runtime.checking import check_account, check_instant, check_name
-from nudge_sdk.runtime.deciding import Decider, Decision, Question
+from nudge_sdk.runtime.checking import check_account, check_instant, check_name, member_key
+from nudge_sdk.runtime.deciding import Decider, Decision, Question, further
 from nudge_sdk.runtime.drainer import Drainer, DrainThread
 from nudge_sdk.runtime.failures import Failures
 from nudge_sdk.runtime.intake import Intake
@@ -265,7 +265,7 @@ class NudgeClient:
             self.intake.ready(self.options.store_wait)
             asked = context if type(context) is dict else dict(context or {})
             requested = frozenset(request) if request else _NONE_REQUESTED
-            question = Question(placement, _key(user, account), asked, locale, can_purchase, requested)
+            question = Question(placement, member_key(user, account), asked, locale, can_purchase, requested)
             return self.decider.decide(question)
         except Exception as error:
             return self._failed("decide", error, Decision(placement=placement, problem=str(error)))
@@ -278,7 +278,8 @@ class NudgeClient:
             self.intake.ready()
             from nudge_sdk.answers import report_of
 
-            return report_of(self._view(_key(user or "", account), at), is_account=user is None)
+            key = (check_account(account), "") if user is None else member_key(user, account)
+            return report_of(self._view(key, at), is_account=user is None)
         except Exception as error:
             return self._failed("standing", error, None)
 
@@ -294,7 +295,7 @@ class NudgeClient:
         """Say what ``decide`` would answer and why; nothing is spent. Further arguments as for ``decide``."""
         try:
             self.intake.ready()
-            question = Question(placement=placement, key=_key(user, account), **_asked(asked))
+            question = Question(placement=placement, key=member_key(user, account), **further(asked))
             from nudge_sdk.answers import explain
 
             return explain(self.decider, question, self.now() if at is None else check_instant(at, "at"))
@@ -469,22 +470,6 @@ class NudgeClient:
         self.profiles.after_fork()
         self.recorder.after_fork()
         self.store.after_fork()
-
-
-def _key(user: str, account: str | None) -> Key:
-    if account is None:
-        check_name(user, "user")
-        return (personal_account(user), user)
-    return (check_account(account), user)
-
-
-def _asked(asked: dict[str, Any]) -> dict[str, Any]:
-    known = {"context", "locale", "can_purchase", "request"}
-    unknown = set(asked) - known
-    if unknown:
-        raise TypeError(f"explain() got unexpected arguments: {', '.join(sorted(unknown))}")
-    answer = {name: value for name, value in asked.items() if name != "request"}
-    return {**answer, "requested": frozenset(asked.get("request", ()))}
 
 
 def _read(definition: Definition | str | Path) -> Definition:

@@ -287,12 +287,9 @@ def _compile_usage(usage: Usage) -> Reached:
 
 
 def usage_numbers(usage: Usage, facts: Facts) -> tuple[float, float] | None:
-    """Return (value, limit) of a usage limit: from the context, else the account's traits, else the member's."""
-    for values in (facts.context, facts.account_traits, facts.traits):
-        value, limit = values.get(usage.value), values.get(usage.limit)
-        if _is_number(value) and _is_number(limit):
-            return value, limit  # type: ignore[return-value]
-    return None
+    """Return (value, limit) of a usage limit, each from the context, else the account's traits, else the member's."""
+    value, limit = _number(usage.value, facts), _number(usage.limit, facts)
+    return None if value is None or limit is None else (value, limit)
 
 
 def usage_share(usage: Usage, facts: Facts) -> float | None:
@@ -301,5 +298,9 @@ def usage_share(usage: Usage, facts: Facts) -> float | None:
     return numbers[0] / numbers[1] if numbers and numbers[1] > 0 else None
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _number(name: str, facts: Facts) -> float | None:
+    for values in (facts.context, facts.account_traits, facts.traits):
+        value = values.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return value
+    return None

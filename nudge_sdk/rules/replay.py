@@ -106,10 +106,12 @@ class _Run:
     def take(self, record: Record) -> None:
         """Count one record and judge whom it concerns."""
         move = move_of(record)
+        changed: set[str] = set()
         if move is not None:
             before = self.aliases.resolve(move.source)
             if self.aliases.learn(move):
                 self._move(move.source, before)
+                changed.add(before[0])
         account_id, user_id = self.aliases.resolve((record.account_id, record.user_id))
         account = self._course((account_id, ""))
         apply_to_account(account.state, record, self.plan, user_id)
@@ -119,11 +121,8 @@ class _Run:
         if record.history:
             return
         for key in list(self.courses):
-            if (
-                key[0] == account_id
-                and self.courses[key].moved_to is None
-                and (key[1] in ("", user_id) or record.kind in TRAIT_KINDS)
-            ):
+            is_concerned = key[0] == account_id and (key[1] in ("", user_id) or record.kind in TRAIT_KINDS)
+            if self.courses[key].moved_to is None and (is_concerned or key[0] in changed):
                 self._judge(key, record.counted_at, record.id)
 
     def take_history(self, records: Iterable[Record], at: int) -> None:

@@ -174,10 +174,11 @@ def _same(rules: Rules, subject: Judged, at: int, previous: Standing) -> Standin
 
 
 def join_standings(target: Standing, source: Standing) -> Standing:
-    """Return what a member goes on from when another joined it: its own tier, and the earlier episode of the two."""
+    """Return what a member goes on from when another joined it: its own tier, and the later episode of the two."""
     later = max(target, source, key=lambda standing: standing.at)
     episodes = [standing.episode for standing in (target, source) if standing.episode]
-    episode = min(episodes, key=lambda each: each.started_at, default=None)
+    # The later one, so that the rest after it is not cut short.
+    episode = max(episodes, key=lambda each: each.started_at, default=None)
     reached = {**source.reached, **target.reached}
     return msgspec.structs.replace(later, tier=target.tier, risen_at=target.risen_at, episode=episode, reached=reached)
 

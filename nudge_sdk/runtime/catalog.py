@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,6 +19,18 @@ from nudge_sdk.store.protocol import DefinitionRow
 
 KEPT = 10
 """How many of the latest definitions are kept ready, for members that were not judged since."""
+
+
+_learning = threading.Lock()
+
+
+def learn_to_read() -> None:
+    """Let msgspec look at what a definition is made of, in one thread.
+
+    Two threads that are the first to convert to one struct crash the process (seen with msgspec 0.22).
+    """
+    with _learning:
+        msgspec.json.Decoder(Definition)
 
 
 class Catalog:

@@ -12,13 +12,16 @@ from itertools import count
 from typing import Any
 
 from nudge_sdk.errors import RecordError
-from nudge_sdk.rules.records import PERSONAL
+from nudge_sdk.rules.records import PERSONAL, personal_account
 from nudge_sdk.rules.times import to_iso, to_micros
 
 LONGEST_NAME = 255
 MOST_BYTES = 32 * 1024
 _LARGEST = 2**63 - 1
 _DEEPEST = 16
+_MOST_GOOD_NAMES = 16_384
+_good_names: set[str] = set()
+"""Names that were checked lately: the same users and events come again and again."""
 _EARLIEST, _LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999
 
 
@@ -30,11 +33,16 @@ def check_name(value: object, field: str) -> str:
     """
     if type(value) is not str:
         raise RecordError(field, f"{value!r} is not a text; give a str")
+    if value in _good_names:
+        return value
     if not 0 < len(value) <= LONGEST_NAME:
         what = "is empty" if not value else f"has {len(value)} characters"
         raise RecordError(field, f"{what}; give 1 to {LONGEST_NAME} characters")
     if not value.isascii() or "\x00" in value:
         _check_text(value, field)
+    if len(_good_names) >= _MOST_GOOD_NAMES:
+        _good_names.clear()
+    _good_names.add(value)
     return value
 
 
@@ -44,6 +52,12 @@ def check_account(value: object, field: str = "account") -> str:
     if name.startswith(PERSONAL):
         raise RecordError(field, f"{name!r} begins with {PERSONAL!r}, which marks users without an account")
     return name
+
+
+def member_key(user: object, account: object | None) -> tuple[str, str]:
+    """Return (account, user) of a member; without an account that is the user's personal one."""
+    name = check_name(user, "user")
+    return (personal_account(name) if account is None else check_account(account), name)
 
 
 def check_instant(value: datetime | str | int, field: str) -> int:

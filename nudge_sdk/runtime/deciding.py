@@ -42,6 +42,19 @@ class Question(msgspec.Struct, frozen=True):
     requested: frozenset[str] = frozenset()
 
 
+def further(asked: dict[str, Any]) -> dict[str, Any]:
+    """Return the further arguments of ``explain`` as fields of a question.
+
+    Raises:
+        TypeError: One that is not known.
+    """
+    unknown = set(asked) - {"context", "locale", "can_purchase", "request"}
+    if unknown:
+        raise TypeError(f"explain() got unexpected arguments: {', '.join(sorted(unknown))}")
+    answer = {name: value for name, value in asked.items() if name != "request"}
+    return {**answer, "requested": frozenset(asked.get("request", ()))}
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of ``decide``; true where there is a nudge to show.
 

@@ -7,6 +7,7 @@ boundaries before it: one judgement a batch would lose transitions.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
@@ -82,10 +83,12 @@ class Warm:
     def __init__(self, most: int = 2_000) -> None:
         self.most = most
         self._works: dict[Key, Work] = {}
+        self._lock = threading.Lock()
 
     def take(self, row: SubjectRow) -> Work | None:
         """Return the work of a row, or None; it is the caller's alone."""
-        work = self._works.pop(row.key, None)
+        with self._lock:
+            work = self._works.pop(row.key, None)
         if work is None or work.row.state != row.state or work.row.standing != row.standing:
             return None
         work.renew(row)
@@ -93,11 +96,12 @@ class Warm:
 
     def keep(self, works: dict[Key, Work]) -> None:
         """Keep works whose rows are committed."""
-        for key, work in works.items():
-            if not work.is_moved and work.row.state:
-                self._works[key] = work
-        while len(self._works) > self.most:
-            self._works.pop(next(iter(self._works)), None)
+        with self._lock:
+            for key, work in works.items():
+                if not work.is_moved and work.row.state:
+                    self._works[key] = work
+            while len(self._works) > self.most:
+                del self._works[next(iter(self._works))]
 
 
 class Fold:
@@ -259,10 +263,11 @@ class Fold:
         )
 
     def _take_one(self, record: Record, import_id: str) -> None:
+        left: str | None = None
         if record.kind != "track":
             move = move_of(record)
             if move is not None:
-                self._take_move(move, record)
+                left = self._take_move(move, record)
         self._waiting.discard(record.identity)
         key = (record.account_id, record.user_id)
         account_id, user_id = self.aliases.resolve(key) if self.aliases.moves else key
@@ -270,6 +275,8 @@ class Fold:
         account = self.works[account_id, ""]
         member = self.works.get((account_id, user_id)) if user_id else None
         affected = self._affected(record, account, member)
+        if left is not None and left != account_id:
+            affected += self._known_members(left)
         for work in affected:
             self._step_for(work, record)
         plan = self.catalog.plan
@@ -287,9 +294,8 @@ class Fold:
     def _affected(self, record: Record, account: Work, member: Work | None) -> list[Work]:
         """Return whom a record can make stand differently."""
         if record.kind in ACCOUNT_WIDE:
-            account_id = account.row.account_id
-            everybody = [work for key, work in self.works.items() if key[0] == account_id and not work.is_moved]
-            return [work for work in everybody if work.row.first_day is not None or work in (account, member)]
+            known = self._known_members(account.row.account_id)
+            return known + [work for work in (account, member) if work is not None and work not in known]
         plan = self.catalog.plan
         if record.kind == "track" and record.name in plan.by_event:
             return [account] if member is None else [member, account]
@@ -300,6 +306,11 @@ class Fold:
         if record.kind == "track" and may_matter(account.state, record, plan, user_id, is_account=True):
             found.append(account)
         return found
+
+    def _known_members(self, account_id: str) -> list[Work]:
+        """Return an account and its members, those of whom anything was said so far."""
+        everybody = [work for key, work in self.works.items() if key[0] == account_id and not work.is_moved]
+        return [work for work in everybody if work.row.first_day is not None]
 
     def _step_for(self, work: Work, record: Record) -> None:
         """Step a subject to a record; to the present for imported history, of which nothing is concluded before."""
@@ -374,14 +385,15 @@ class Fold:
             )  # fmt: skip
             self.episodes[work.row.key, episode.started_at] = row
 
-    def _take_move(self, move: Move, record: Record) -> None:
+    def _take_move(self, move: Move, record: Record) -> str | None:
+        """Let a member's records count for another; return the account that lost them, if it was counted anew."""
         source, before = move.source, self.aliases.resolve(move.source)
         if not self.aliases.learn(move):
-            return
+            return None
         self.transaction.put_alias(Alias(*source, *move.target, move.at, move.id))
         target = self.aliases.resolve(source)
         if target == before:
-            return
+            return None
         for key, work in self.works.items():
             if key[0] in (source[0], before[0], target[0]) and not work.is_moved:
                 self._step_for(work, record)
@@ -390,6 +402,7 @@ class Fold:
                 self._join((before[0], ""), (target[0], ""), (before[1], target[1]))
             self._join(before, target, (before[1], target[1]))
         self._count_moved(source, before, target)
+        return before[0] if before != source else None
 
     def _count_moved(self, source: Key, before: Key, target: Key) -> None:
         """Bring the states of the accounts in line with a move: of who counted for himself, or for somebody else."""

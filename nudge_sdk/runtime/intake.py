@@ -12,7 +12,7 @@ import msgspec
 from nudge_sdk.errors import StoreBusyError
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.state import CAPACITY, Capacity
-from nudge_sdk.runtime.catalog import Catalog
+from nudge_sdk.runtime.catalog import Catalog, learn_to_read
 from nudge_sdk.runtime.fold import Fold, Warm
 from nudge_sdk.store.protocol import Quarantined, Store, SubjectRow, Transaction
 
@@ -62,13 +62,14 @@ class Intake:
         self._prepare = prepare
         self._is_ready = prepare is None
         self._unreadable: dict[int, str] = {}
-        self._warm = Warm()
         self._is_preparing = False
+        learn_to_read()
         self.after_fork()
 
     def after_fork(self) -> None:
-        """Forget a parent's lock."""
+        """Forget a parent's locks."""
         self._preparing = threading.RLock()
+        self._warm = Warm()
         # A thread of the parent may have been importing what migrating needs: its import locks stay locked here.
         self.is_prepared_by_parent = self._is_preparing
         self._is_preparing = False

@@ -219,11 +219,11 @@ class Profiles:
         target = self.resolve(source)
         with self._lock:
             pending = self._pending.pop(source[0], [])
-            gone = [each for each in pending if (each.record.account_id, each.record.user_id) == source]
-            for account_id, some in ((source[0], [each for each in pending if each not in gone]), (target[0], gone)):
-                if some:
-                    self._pending.setdefault(account_id, []).extend(some)
-                self.forget(account_id)
+            for each in pending:
+                is_moved = (each.record.account_id, each.record.user_id) == source
+                self._pending.setdefault(target[0] if is_moved else source[0], []).append(each)
+            self.forget(source[0])
+            self.forget(target[0])
 
     def view(self, sent: Key, now: int, catalog: Catalog, *, is_kept: bool = True) -> View:
         """Return a member as of now.
@@ -238,27 +238,26 @@ class Profiles:
             StoreError: The profile is not in memory and the store did not answer.
         """
         key = self.resolve(sent)
-        for _ in range(_CONSISTENT_READS):
-            profile = self._profiles.get(key)
-            if profile is None or time.monotonic() - profile.loaded_at >= self.max_staleness:
-                profile = self._read(key, profile)
-            view = profile.view
-            if view is not None and view.catalog is not catalog:
-                # A new signal was counted in the store since these rows were read.
-                profile = self._read(key, profile)
-            elif view is not None and is_kept and view.judged_at <= now < view.valid_until:
+        attempts = 0
+        while True:
+            attempts += 1
+            found = self._profiles.get(key)
+            is_fresh = found is not None and time.monotonic() - found.loaded_at < self.max_staleness
+            # Where the definition is new, a new signal may have been counted in the store since the rows were read.
+            if found is None or not is_fresh or (found.view is not None and found.view.catalog is not catalog):
+                found = self._read(key, found)
+            view = found.view
+            if view is not None and is_kept and view.catalog is catalog and view.judged_at <= now < view.valid_until:
                 if not self._pending:
                     return view
                 counts = {name: len(self._pending.get(name, ())) for name in (key[0], sent[0])}
-                if all(count == profile.taken.get(name, 0) for name, count in counts.items()):
+                if all(count == found.taken.get(name, 0) for name, count in counts.items()):
                     return view
             with self._lock:
-                # Another thread may have drained what is pending, and so made these rows too old.
-                if self._profiles.get(key) is profile:
-                    break
-        with self._lock:
-            kept = profile if is_kept else Profile(profile.rows, profile.loaded_at)
-            return self._judge(key, sent, kept, now, catalog)
+                # Another thread may have drained what was pending, and so made these rows too old.
+                if self._profiles.get(key) is found or attempts == _CONSISTENT_READS:
+                    kept = found if is_kept else Profile(found.rows, found.loaded_at)
+                    return self._judge(key, sent, kept, now, catalog)
 
     def _judge(self, key: Key, sent: Key, profile: Profile, now: int, catalog: Catalog) -> View:
         fold = profile.fold

@@ -5,12 +5,19 @@ from hypothesis import HealthCheck, Phase, settings
 
 from tests.properties.histories import CASES
 
-_COMMON = {"deadline": None, "derandomize": True, "database": None, "suppress_health_check": list(HealthCheck)}
-# Making a failing example small can take minutes, so it is left to the long runs.
-_FOUND_AS_IS = {"phases": (Phase.explicit, Phase.generate)}
-settings.register_profile("properties", max_examples=50, **_FOUND_AS_IS, **_COMMON)
-settings.register_profile("thorough", max_examples=3000, **{**_COMMON, "derandomize": False, "print_blob": True})
-settings.register_profile("mutants", max_examples=80, **_FOUND_AS_IS, **_COMMON)
+settings.register_profile(
+    "properties",
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    # Making a failing example small can take minutes, so it is left to the long runs.
+    phases=(Phase.explicit, Phase.generate),
+)
+_usual = settings.get_profile("properties")
+settings.register_profile("mutants", _usual, max_examples=60)
+settings.register_profile("thorough", _usual, max_examples=3000, derandomize=False, phases=tuple(Phase))
 settings.load_profile("properties")
 
 

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 import msgspec
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
 from nudge_sdk.rules.conditions import Condition, Signal, Window
@@ -117,7 +118,7 @@ class Drawn(NamedTuple):
 
 
 def drawn(what: Sequence[str], *, imported: Sequence[str] = (), gaps: Sequence[int] = GAPS) -> st.SearchStrategy[Drawn]:
-    """Draw examples: some small, which can be made smaller, but mostly rich ones out of a seed.
+    """Draw rich examples out of a seed; in runs that make failing examples smaller, small ones piece by piece too.
 
     Args:
         what: What may happen.
@@ -125,7 +126,8 @@ def drawn(what: Sequence[str], *, imported: Sequence[str] = (), gaps: Sequence[i
         gaps: The times between.
     """
     seeded = st.integers(0, 2**64).map(lambda seed: _seeded(seed, what, imported or what, gaps))
-    return st.one_of(_small(what, imported or what, gaps), seeded, seeded, seeded, seeded, seeded)
+    small = _small(what, imported or what, gaps)
+    return st.deferred(lambda: st.one_of(small, seeded) if Phase.shrink in settings().phases else seeded)
 
 
 @st.composite
@@ -221,7 +223,7 @@ def to_records(steps: Sequence[Step], *, start: int = START, prefix: str = "m") 
     for index, (gap, what, who, choice) in enumerate(steps):
         at = after_gap(at, gap)
         found.append(_record(f"{prefix}{index * 37 % 100:02d}.{index}", at, what, PEOPLE[who], choice))
-    return sorted(found, key=lambda record: (record.counted_at, record.id))
+    return sorted(found, key=lambda record: (record.received_at, record.id))
 
 
 def after_gap(at: int, gap: int) -> int:

@@ -60,7 +60,7 @@ class World:
 
     def __init__(self, records: Iterable[Record]) -> None:
         unique = {record.identity: record for record in reversed(list(records))}
-        self.records = sorted(unique.values(), key=lambda record: (record.counted_at, record.id))
+        self.records = sorted(unique.values(), key=lambda record: (counted_at(record), record.id))
         self.moves = self._moves()
         self.of: dict[Key, list[tuple[Record, str]]] = {}
         self.asked: dict[Any, Any] = {}
@@ -135,16 +135,21 @@ class World:
         given = self.traits(key).get("created_at")
         if given is not None:
             return instant(given)
-        return min((record.counted_at for record, _ in self.events(key)), default=0)
+        return min((counted_at(record) for record, _ in self.events(key)), default=0)
 
     def active(self, account_id: str, at: int, days: int) -> int:
         """Return how many members did anything in the last days (or later) and have not left."""
         users = {
             user
             for record, user in self.events((account_id, ""))
-            if user and record.counted_at // DAY > at // DAY - days
+            if user and counted_at(record) // DAY > at // DAY - days
         }
         return sum(not self.has_left(account_id, user) for user in users)
+
+
+def counted_at(record: Record) -> int:
+    """Return the instant a record counts at: a time over five minutes in the future is that of its arrival."""
+    return min(record.at, record.received_at) if record.at - record.received_at > 300 * SECOND else record.at
 
 
 def instant(text: str) -> int:
@@ -174,7 +179,7 @@ def _matching(world: World, key: Key, signal: Signal) -> list[tuple[int, Any]]:
             if taken is None:
                 continue
             taken = (type(taken).__name__, taken)
-        found.append((record.counted_at, taken))
+        found.append((counted_at(record), taken))
     return found
 
 
@@ -280,7 +285,7 @@ def judge(world: World, key: Key, definition: Definition, at: int) -> Judgement:
     entry = entered(world, key, definition, thresholds, at)
     tier = entry
     subject = "member" if key[1] else "account"
-    first = min((record.counted_at // DAY for record, _ in world.events(key)), default=10**9)
+    first = min((counted_at(record) // DAY for record, _ in world.events(key)), default=10**9)
     if any(each.signal is None for each in definition.milestones if each.subject == subject):
         first = -(10**9)
     for back in range(1, segment.hold_days + 1):
@@ -335,7 +340,7 @@ class _Telling:
     def __init__(self, published: Sequence[tuple[int, Definition]], records: Sequence[Record]) -> None:
         self.published = published
         self.history = [record for record in records if record.history]
-        self.live = sorted((r for r in records if not r.history), key=lambda r: (r.counted_at, r.id))
+        self.live = sorted((r for r in records if not r.history), key=lambda r: (counted_at(r), r.id))
         self.stories: dict[Key, Story] = {}
         self.known: list[Record] = []
         self.world = World(())
@@ -345,7 +350,7 @@ class _Telling:
         moments: list[tuple[int, int, str, list[Record]]] = []
         if imported_at is not None:
             moments.append((imported_at, 1, "import", self.history))
-        moments += [(record.counted_at, 2, record.id, [record]) for record in self.live]
+        moments += [(counted_at(record), 2, record.id, [record]) for record in self.live]
         now: int | None = None
         for at, _, cause, records in sorted(moments, key=lambda moment: moment[:3]):
             if at > until:
@@ -388,9 +393,11 @@ class _Telling:
                 continue
             into, story.is_over = self.stories.setdefault(target, Story()), True
             spells = [spell for spell in (into.spell, story.spell) if spell is not None]
-            into.spell = min(spells, key=lambda spell: spell.started_at, default=None)
+            into.spell = max(spells, key=lambda spell: spell.started_at, default=None)
         for key in self.world.of:
-            self.stories.setdefault(key, Story())
+            story = self.stories.setdefault(key, Story())
+            if story.is_over:
+                self.stories[key] = Story(spells=story.spells, transitions=story.transitions)
 
     def judge_all(self, at: int, cause: str) -> None:
         """Judge everybody who still counts for himself."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -321,7 +322,7 @@ def test_two_processes_that_track_and_decide_agree_with_the_store(tmp_path: Path
     with open_client(database, definition=product(DASHBOARD, settings=FREE)) as client:
         client.decide("page", user="nobody")
         code = """
-client = open_client(sys.argv[1], drain="thread", drain_seconds=0.005, max_staleness=0.01)
+client = open_client(sys.argv[1], drain="thread", drain_seconds=0.005, max_staleness=0.01, store_wait=5)
 for number in range(100):
     client.track("ada", "campaign_sent", account="acme")
     client.decide("elsewhere", user="ada", account="acme")
@@ -348,11 +349,10 @@ def _counting_reads(client: NudgeClient) -> Iterator[list[str]]:
             asked.append(name)
             return getattr(store, name)
 
-    for part in (client.profiles, client.intake):
-        part.store = Watched()  # type: ignore[attr-defined]
+    watched: Any = Watched()
+    client.profiles.store = client.intake.store = watched
     yield asked
-    for part in (client.profiles, client.intake):
-        part.store = store  # type: ignore[attr-defined]
+    client.profiles.store = client.intake.store = store
 
 
 def test_an_answer_of_nothing_asks_the_store_nothing(client: NudgeClient) -> None:
