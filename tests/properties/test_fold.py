@@ -265,11 +265,11 @@ def check_only_added(place: Installation, log: dict, episodes: dict, standings: 
             kept = found[row.started_at]
             open_again = msgspec.structs.replace(kept, ended_at=None, end_reason="")
             assert row in (kept, open_again)
-    begun = {row.started_at for rows in episodes.values() for row in rows}
     for key, standing in place.standings().items():
         before = standings.get(key)
         if before is not None and before.episode is not None and standing.episode is not None:
             start = standing.episode.started_at
+            begun = {row.started_at for other, rows in now.items() if other != key for row in rows}
             is_joined = start > before.episode.started_at and start in begun
             assert start == before.episode.started_at or is_joined or is_over(place, before, standing)
 

@@ -10,6 +10,9 @@ import pytest
 from nudge_sdk.store import open_store
 from tests.runtime.examples import open_client, product, run
 
+# The tracer of coverage takes a lock, which a signal handler or a forked child would wait for, for ever.
+pytestmark = pytest.mark.no_cover
+
 FORK = """
 definition = product(nudge("hello"))
 client = open_client(sys.argv[1], drain=sys.argv[2], definition=definition, drain_seconds=0.01, store_wait=5)

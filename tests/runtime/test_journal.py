@@ -18,6 +18,9 @@ from nudge_sdk.errors import JournalError, SetupError
 from nudge_sdk.runtime.journal import Journal
 from nudge_sdk.runtime.journal_files import adopt, create, journals, read_lines, sweep
 
+# The tracer of coverage takes a lock, which a signal handler or a forked child would wait for, for ever.
+pytestmark = pytest.mark.no_cover
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
