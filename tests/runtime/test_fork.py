@@ -75,7 +75,7 @@ def test_a_forked_child_without_a_thread_starts_none(tmp_path: Path) -> None:
 
 def test_a_fork_while_threads_track_and_drain_leaves_no_lock_behind(tmp_path: Path) -> None:
     code = """
-client = open_client(sys.argv[1], drain="thread", definition=product(nudge("hello")), drain_seconds=0.001)
+client = open_client(sys.argv[1], drain="thread", definition=product(nudge("hello")), drain_seconds=0.001, store_wait=5)
 client.track("parent", "start")
 client.decide("page", user="parent")
 stop = threading.Event()
