@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from nudge_sdk.rules.authoring_report import Report
 from nudge_sdk.rules.copy import URL_LENGTH, check_text, check_url
-from nudge_sdk.rules.definition import Button, Content, Definition, Milestone, Mode, Step, Text, Video
+from nudge_sdk.rules.definition import CONTENT_TYPES, Button, Content, Definition, Milestone, Mode, Step, Text, Video
 
 TITLE_LENGTH = 80
 BODY_LENGTH = 600
@@ -16,8 +16,6 @@ LABEL_LENGTH = 30
 DONE_LENGTH = 80
 """Most characters of a milestone's ``done``, which stands inside other texts."""
 
-CONTENT_TYPES = frozenset({"banner", "card", "modal", "slideout", "tooltip", "checklist", "help", "survey"})
-"""The formats this release can show."""
 
 _LOCALE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 

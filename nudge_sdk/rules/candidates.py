@@ -9,14 +9,11 @@ from nudge_sdk.errors import RecordError
 from nudge_sdk.rules.compiled import Rules, usage_share
 from nudge_sdk.rules.condition_terms import GROUPS, members_of, shape_of
 from nudge_sdk.rules.conditions import Condition, Facts, Predicate, Signal, Window, compile_condition
-from nudge_sdk.rules.definition import Cap, Content, Nudge, TagCap, Trigger
+from nudge_sdk.rules.definition import CONTENT_TYPES, Cap, Content, Nudge, TagCap, Trigger
 from nudge_sdk.rules.ledger import period
 from nudge_sdk.rules.signals import compile_reader, display_amount, signal_id
 from nudge_sdk.rules.standing import RANK, Standing
 from nudge_sdk.rules.times import DAY, FOREVER, MINUTE, SECOND, to_micros
-
-CONTENT_TYPES = frozenset({"banner", "card", "modal", "slideout", "tooltip", "checklist", "help", "survey"})
-"""Formats this release can show; others are not offered."""
 
 Triggered = Callable[[Standing, Facts, frozenset[str]], bool]
 """(member's standing, facts, nudges the host asked for by name) -> whether it has just happened."""

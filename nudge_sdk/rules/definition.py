@@ -22,6 +22,10 @@ CATEGORY_POINTS: dict[Category, float] = {"high": 5, "medium": 3, "context": 2, 
 """Points of a milestone that names only its category."""
 
 
+CONTENT_TYPES = frozenset({"banner", "card", "modal", "slideout", "tooltip", "checklist", "help", "survey"})
+"""Formats this release can show; others are not offered."""
+
+
 class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Root of all entities: frozen, written without what is default."""
 

@@ -232,10 +232,6 @@ class DrainThread:
             self._thread = threading.Thread(target=self._run, name="nudge-drainer", daemon=True)
             self._thread.start()
 
-    def wake(self) -> None:
-        """Drain soon."""
-        self._wake.set()
-
     def stop(self, deadline: float) -> bool:
         """Stop after the batch in hand; whether it stopped within ``deadline`` seconds."""
         thread = self._thread
