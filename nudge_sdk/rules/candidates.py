@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+
+import msgspec
 
 from nudge_sdk.errors import RecordError
 from nudge_sdk.rules.compiled import Rules, usage_share
@@ -19,7 +20,7 @@ Triggered = Callable[[Standing, Facts, frozenset[str]], bool]
 """(member's standing, facts, nudges the host asked for by name) -> whether it has just happened."""
 
 
-class Limit(NamedTuple):
+class Limit(msgspec.Struct, frozen=True):
     """A cap with its period in microseconds (0 for ever)."""
 
     most: int

@@ -7,6 +7,7 @@ midnight, or the next instant at which time alone changes a milestone.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -77,6 +78,13 @@ class Judged:
         facts.signup_at = self.signup
         facts.state = self.state
         self.memo = None
+
+    def with_exposures(self, exposures: dict[tuple[str, str], int]) -> Judged:
+        """Return the same subject to whom other things were shown."""
+        other = copy(self)
+        other.facts = copy(self.facts)
+        other.facts.exposures = exposures
+        return other
 
     @property
     def is_member(self) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import NamedTuple
+
+import msgspec
 
 from nudge_sdk.rules.bucketing import bucket, choose_variant, is_held_out
 from nudge_sdk.rules.candidates import Candidate, Limit, Placements
@@ -38,7 +39,7 @@ class Reason(StrEnum):
     UNCONFIRMED = "UNCONFIRMED"
 
 
-class Person(NamedTuple):
+class Person(msgspec.Struct, frozen=True):
     """Whom a nudge is chosen for, with all that the choice looks at.
 
     Attributes:
@@ -59,7 +60,7 @@ class Person(NamedTuple):
     has_left: bool = False
 
 
-class Chosen(NamedTuple):
+class Chosen(msgspec.Struct, frozen=True):
     """What a selection came to.
 
     Attributes:
@@ -79,7 +80,7 @@ class Chosen(NamedTuple):
     reasons: dict[str, Reason]
 
 
-class Shortlist(NamedTuple):
+class Shortlist(msgspec.Struct, frozen=True):
     """The candidates of a placement, sorted apart by what neither time nor the request can change of a person.
 
     Attributes:

@@ -22,6 +22,7 @@ _DEEPEST = 16
 _MOST_GOOD_NAMES = 16_384
 _good_names: set[str] = set()
 """Names that were checked lately: the same users and events come again and again."""
+_good_accounts: set[str] = set()
 _EARLIEST, _LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999
 
 
@@ -51,11 +52,16 @@ def check_account(value: object, field: str = "account") -> str:
     name = check_name(value, field)
     if name.startswith(PERSONAL):
         raise RecordError(field, f"{name!r} begins with {PERSONAL!r}, which marks users without an account")
+    if len(_good_accounts) >= _MOST_GOOD_NAMES:
+        _good_accounts.clear()
+    _good_accounts.add(name)
     return name
 
 
 def member_key(user: object, account: object | None) -> tuple[str, str]:
     """Return (account, user) of a member; without an account that is the user's personal one."""
+    if type(user) is str and type(account) is str and user in _good_names and account in _good_accounts:
+        return (account, user)
     name = check_name(user, "user")
     return (personal_account(name) if account is None else check_account(account), name)
 

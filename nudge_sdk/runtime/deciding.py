@@ -115,8 +115,8 @@ class Decider:
 
     def catalog(self) -> Catalog:
         """Return the published definitions, at most ``refresh_seconds`` old; the last good ones if none can be read."""
-        catalog = self.intake.catalog
         if time.monotonic() >= self._refresh_at:
+            catalog = self.intake.catalog
             self._refresh_at = time.monotonic() + self.refresh_seconds
             try:
                 if self.intake.store.read_definition_state() != definition_state(catalog):
@@ -243,7 +243,7 @@ def _exposure(view: View, chosen: Chosen, decision: Decision) -> Exposure:
 
 def _unconfirmed(chosen: Chosen) -> Chosen:
     key = chosen.candidate.key if chosen.candidate else ""
-    return chosen._replace(reasons={**chosen.reasons, key: Reason.UNCONFIRMED})
+    return msgspec.structs.replace(chosen, reasons={**chosen.reasons, key: Reason.UNCONFIRMED})
 
 
 def _nothing(question: Question, view: View, chosen: Chosen, now: int) -> Decision:

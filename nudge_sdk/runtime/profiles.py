@@ -13,8 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from nudge_sdk.errors import NudgeError
-from nudge_sdk.rules.ledger import exposures_of
+from nudge_sdk.rules.ledger import exposures_of, unpack_ledger
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.selection import Person, Shortlist, opted_out_categories
 from nudge_sdk.rules.standing import Judged, Standing, met_goals, phase_of
@@ -31,8 +33,10 @@ _DRAINED_KEPT = 1000
 _OF_ONE = frozenset({"track", "exposure", "identify", "opt_out", "opt_in"})
 """Kinds of records that change no other member than their own."""
 
+_replace = msgspec.structs.replace
 
-class View(NamedTuple):
+
+class View(msgspec.Struct, frozen=True):
     """A member, judged: all that a decision needs, until ``valid_until``.
 
     Attributes:
@@ -84,6 +88,15 @@ class Profile:
         self.view: View | None = None
         self.fold: Fold | None = None
         self.taken: dict[str, int] = {}
+
+    def renew(self, key: Key, fresh: dict[Key, SubjectRow]) -> None:
+        """Take over rows; what was judged stays where only ledgers changed and nothing undrained is part of it."""
+        is_alike = all(_counts_alike(self.rows[each], row) for each, row in fresh.items())
+        view = self.view if is_alike and fresh and not any(self.taken.values()) else None
+        self.rows = {**self.rows, **fresh}
+        self.reset()
+        if view is not None:
+            self.view = _with_ledgers(view, self.rows[key], self.rows[key[0], ""])
 
 
 class Profiles:
@@ -237,12 +250,14 @@ class Profiles:
         Raises:
             StoreError: The profile is not in memory and the store did not answer.
         """
-        key = self.resolve(sent)
+        asked_at = time.monotonic()
+        moved = self._moved.get(sent)
+        key = moved[0] if moved and asked_at - moved[1] < self.max_staleness else self.resolve(sent)
         attempts = 0
         while True:
             attempts += 1
             found = self._profiles.get(key)
-            is_fresh = found is not None and time.monotonic() - found.loaded_at < self.max_staleness
+            is_fresh = found is not None and asked_at - found.loaded_at < self.max_staleness
             # Where the definition is new, a new signal may have been counted in the store since the rows were read.
             if found is None or not is_fresh or (found.view is not None and found.view.catalog is not catalog):
                 found = self._read(key, found)
@@ -365,8 +380,7 @@ class Profiles:
             if is_older or is_uncovered or (fresh and is_mixed):
                 self._drop(key)
             elif fresh or gone:
-                profile.rows = {**profile.rows, **fresh}
-                profile.reset()
+                profile.renew(key, fresh)
 
     def _keep_undrained(self, account_id: str) -> set[Key]:
         """Drop pending records that are drained; return whose they were, and the account if all its members are."""
@@ -394,6 +408,21 @@ class Profiles:
             members.discard(key)
             if not members:
                 del self._members_of[key[0]]
+
+
+def _counts_alike(old: SubjectRow, new: SubjectRow) -> bool:
+    return (old.state, old.standing, old.signals) == (new.state, new.standing, new.signals)
+
+
+def _with_ledgers(view: View, member: SubjectRow, account: SubjectRow) -> View:
+    versions = (member.ledger_version, account.ledger_version)
+    if versions[0] != view.versions[0]:
+        ledger = unpack_ledger(member.ledger)
+        judged = view.member.with_exposures(exposures_of(ledger))
+        view = _replace(view, person=_replace(view.person, ledger=ledger), member=judged)
+    if versions[1] != view.versions[1]:
+        view = _replace(view, person=_replace(view.person, account_ledger=unpack_ledger(account.ledger)))
+    return _replace(view, versions=versions, shortlists={})
 
 
 def _view(fold: Fold, key: Key, now: int, catalog: Catalog, versions: tuple[int, int]) -> View:

@@ -41,7 +41,7 @@ class Figure(NamedTuple):
     Attributes:
         values: Its value in each turn.
         unit: What the values are, such as ``of GrowthBook's time``.
-        limit: What the median has to keep to.
+        limit: What the median has to keep to; None where it is only told.
         details: What helps to read it: times, counts.
         holds: False where something besides the median failed.
     """
@@ -49,14 +49,14 @@ class Figure(NamedTuple):
     name: str
     values: Sequence[float]
     unit: str
-    limit: Limit
+    limit: Limit | None
     details: Mapping[str, Any]
     holds: bool = True
 
     @property
     def ok(self) -> bool:
         """Whether it keeps to its limit."""
-        return self.holds and self.limit.holds(median(self.values))
+        return self.holds and (self.limit is None or self.limit.holds(median(self.values)))
 
     def line(self) -> str:
         """Return the figure as one line of JSON."""
@@ -64,7 +64,7 @@ class Figure(NamedTuple):
             "figure": self.name,
             "value": significant(median(self.values)),
             "unit": self.unit,
-            "limit": str(self.limit),
+            "limit": str(self.limit) if self.limit else None,
             "ok": self.ok,
             "repeats": len(self.values),
             "spread": [significant(min(self.values)), significant(max(self.values))],

@@ -44,7 +44,7 @@ OVER = Condition(account_trait="busy", equals=True)
 
 def person(ledger: Ledger = EMPTY, **rest: Any) -> Person:
     plain = Person("a1", "u1", STANDING, ledger, EMPTY, "prompt", frozenset(), frozenset())
-    return plain._replace(**rest)
+    return msgspec.structs.replace(plain, **rest)
 
 
 def offered(*offers: tuple[float, str], **flags: bool) -> Ledger:
@@ -76,7 +76,7 @@ def choose(
     if unconfirmed:
         assert chosen.candidate is not None
         reasons = {**chosen.reasons, chosen.candidate.key: Reason.UNCONFIRMED}
-        chosen = chosen._replace(candidate=None, reasons=reasons)
+        chosen = msgspec.structs.replace(chosen, candidate=None, reasons=reasons)
     return explain_choice(chosen, placements, "top", person=who, facts=facts)
 
 
