@@ -14,6 +14,7 @@ demo: $(READY) ## serve the demo: a small product with the SDK inside
 	$(BIN)/nudge demo $(ARGS)
 
 test: $(READY) ## run the tests with branch coverage; make test ARGS="-k journal"
+	@$(BIN)/python -m tests.browser.chromium >/dev/null 2>&1 || $(install_chromium)
 	$(BIN)/python -m pytest $(ARGS) --cov
 
 lint: $(READY) ## ruff, its formatter in check mode, and mypy
@@ -47,4 +48,12 @@ define install_venv
 { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
   || { echo "$(PYTHON) cannot make virtual environments: install them (Debian: sudo apt-get install python3-venv) and try again" >&2; exit 1; }; \
   apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q python3-venv; }
+endef
+
+# The tests of pages open them in Chromium, and fail without one. The fonts are for writing that is not Latin.
+define install_chromium
+{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null && test -z "$$NUDGE_CHROMIUM" \
+  && apt-get update -q \
+  && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core fonts-liberation; \
+  $(BIN)/python -m tests.browser.chromium >/dev/null; }
 endef

@@ -22,6 +22,8 @@ _COMMANDS = {
     "worker": "nudge_sdk.commands.running:worker",
     "migrate": "nudge_sdk.commands.running:migrate",
     "doctor": "nudge_sdk.commands.doctor:doctor",
+    "admin": "nudge_sdk.commands.admin:admin",
+    "admin-user": "nudge_sdk.commands.admin:admin_user",
     "demo": "nudge_sdk.commands.running:demo",
     "playbooks": "nudge_sdk.commands.definitions:playbooks",
     "schema": "nudge_sdk.commands.definitions:schema",

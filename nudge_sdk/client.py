@@ -15,12 +15,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from nudge_sdk.errors import RecordError, SetupError, StoreBusyError
-from nudge_sdk.options import Drain, Options, checked, folder_beside, journal_limits
+from nudge_sdk.errors import RecordError, StoreBusyError
+from nudge_sdk.options import Drain, Options, checked, definition_of, folder_beside, journal_limits
 from nudge_sdk.rules.definition import Definition
 from nudge_sdk.rules.records import Kind
 from nudge_sdk.rules.times import to_micros
 from nudge_sdk.runtime.checking import check_account, check_instant, check_name, member_key
+from nudge_sdk.runtime.claiming import claim
 from nudge_sdk.runtime.deciding import Decider, Decision, Question, further
 from nudge_sdk.runtime.drainer import Drainer, DrainThread
 from nudge_sdk.runtime.failures import Failures
@@ -28,7 +29,7 @@ from nudge_sdk.runtime.intake import Intake
 from nudge_sdk.runtime.journal import Journal
 from nudge_sdk.runtime.profiles import Profiles, View
 from nudge_sdk.runtime.recorder import Recorder, present
-from nudge_sdk.runtime.sayings import Reporter, ReportKind, Saying, report
+from nudge_sdk.runtime.sayings import Reporter, ReportKind, Saying, quiet, report
 from nudge_sdk.store import open_store
 from nudge_sdk.store.protocol import Key, Store
 
@@ -79,7 +80,7 @@ class NudgeClient:
         self._failures = Failures()
         self.counters = self._failures.counts
         self._clock = clock
-        self._definition = None if definition is None else _read(definition)
+        self._definition = None if definition is None else definition_of(definition)
         self.store = open_store(store) if isinstance(store, str) else store
         self.intake = Intake(self.store, self.now, options.capacity, prepare=self._prepare)
         folder = None if drain == "inline" else Path(journal) if journal is not None else folder_beside(store)
@@ -270,6 +271,22 @@ class NudgeClient:
         except Exception as error:
             return self._failed("decide", error, Decision(placement=placement, problem=str(error)))
 
+    def claim(self, placement: str, *, user: str, account: str | None = None) -> bool:
+        """Spend the caps on a banner of the host's own; whether there was room for it, so that it may be shown."""
+        try:
+            self.intake.ready(self.options.store_wait)
+            return claim(self.decider, self.recorder, Question(placement, member_key(user, account)))
+        except Exception as error:
+            return self._failed("claim", error, True)
+
+    def silence(self, user: str, *, account: str | None = None, until: datetime | str | int) -> bool:
+        """Show a person no nudge until then, such as after an error of the host; whether it is safe."""
+        try:
+            self.recorder.commit_or_write(quiet(self.recorder, user, account, until), wait=self.options.store_wait)
+        except Exception as error:
+            return self._failed("silence", error, False)
+        return True
+
     def standing(
         self, user: str | None = None, *, account: str | None = None, at: datetime | str | int | None = None
     ) -> StandingReport | None:
@@ -303,18 +320,22 @@ class NudgeClient:
             return self._failed("explain", error, None)
 
     def publish(
-        self, definition: Definition | str | Path, *, by: str = "", note: str = "", progress: Progress | None = None
+        self,
+        definition: Definition | str | Path,
+        *,
+        by: str = "",
+        note: str = "",
+        back_to: int = 0,
+        progress: Progress | None = None,
     ) -> int:
-        """Publish a definition; it is in force when this returns. Raises whatever ``on_error`` says.
+        """Publish a definition and return its number; it is in force then. Raises whatever ``on_error`` says.
 
         Args:
             definition: A definition, or the path or the text of one.
             by: Who publishes.
             note: Why.
+            back_to: Of a roll-back: the number it goes back to, so that episodes only later ones began end.
             progress: Told how far the counting of new signals from history is.
-
-        Returns:
-            Its number.
 
         Raises:
             DefinitionError: It has problems; all of them are listed.
@@ -323,19 +344,16 @@ class NudgeClient:
         self.intake.ready()
         from nudge_sdk.runtime.publishing import make_live, publish
 
-        publish(self.intake, _read(definition), by=by, note=note)
+        publish(self.intake, definition_of(definition), by=by, note=note, back_to=back_to)
         number = make_live(self.intake, progress)
         self.decider.forget_catalog()
         return number
 
     def flush(self, timeout: float = 10.0) -> bool:
-        """Bring everything tracked so far into the store.
+        """Bring everything tracked so far into the store; whether it is all in. What is not stays safe in the journal.
 
         Args:
             timeout: Most seconds to wait.
-
-        Returns:
-            Whether it is all in; what is not stays safe in the journal.
         """
         try:
             return self._flush(time.monotonic() + timeout)
@@ -463,24 +481,9 @@ class NudgeClient:
             log.warning("closing: %s; the journal keeps what is not in the store yet", error)
 
     def _after_fork(self) -> None:
-        self._failures.after_fork()
-        if self.drainer is not None:
-            self.drainer.after_fork()
-        self.intake.after_fork()
-        self.profiles.after_fork()
-        self.recorder.after_fork()
-        self.store.after_fork()
-
-
-def _read(definition: Definition | str | Path) -> Definition:
-    if isinstance(definition, Definition):
-        return definition
-    from nudge_sdk.documents import read_definition
-
-    try:
-        return read_definition(definition)
-    except OSError as error:
-        raise SetupError(f"the definition {str(definition)!r} cannot be read: {error.strerror}") from error
+        for part in (self._failures, self.drainer, self.intake, self.profiles, self.recorder, self.store):
+            if part is not None:
+                part.after_fork()
 
 
 _clients: weakref.WeakSet[NudgeClient] = weakref.WeakSet()

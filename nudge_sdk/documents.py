@@ -88,7 +88,7 @@ def read_document(source: str | Path) -> Any:
 
 def to_yaml(definition: Definition) -> str:
     """Write a definition as YAML for people: fields in their natural order, defaults left out, long texts as blocks."""
-    text = _write_yaml(to_plain(definition))
+    text = write_yaml(to_plain(definition))
     return re.sub(r"(?<=\n)(?=[a-z_]+:$|- key:)", "\n", text, flags=re.MULTILINE).replace(":\n\n-", ":\n-")
 
 
@@ -253,7 +253,8 @@ def _loader() -> type[yaml.SafeLoader]:
     return Loader
 
 
-def _write_yaml(plain: Any) -> str:
+def write_yaml(plain: Any) -> str:
+    """Write plain data as YAML for people, long texts as blocks."""
     import yaml
 
     class Dumper(yaml.SafeDumper):

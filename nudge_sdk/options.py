@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from nudge_sdk.errors import SetupError
+from nudge_sdk.rules.definition import Definition
 from nudge_sdk.rules.state import CAPACITY, Capacity
 from nudge_sdk.store.protocol import Store
 
@@ -56,6 +57,23 @@ class Options:
             value = getattr(self, name)
             if type(value) not in (int, float) or not math.isfinite(value) or value < least:
                 raise SetupError(f"{name}={value!r} makes no sense; give a number of at least {least}")
+
+
+def definition_of(given: Definition | str | Path) -> Definition:
+    """Return a definition that was given as one, or as the path or the text of one.
+
+    Raises:
+        SetupError: The file cannot be read.
+        DefinitionError: It has problems.
+    """
+    if isinstance(given, Definition):
+        return given
+    from nudge_sdk.documents import read_definition
+
+    try:
+        return read_definition(given)
+    except OSError as error:
+        raise SetupError(f"the definition {str(given)!r} cannot be read: {error.strerror}") from error
 
 
 def checked(drain: Drain | None, store: object, clock: object) -> Drain:

@@ -43,7 +43,7 @@ FLASK = {"flask", "flask_sqlalchemy", "jinja2", "jinja2_fragments", "werkzeug", 
 DATABASE = {"sqlalchemy", "sqlite3", "psycopg", "alembic", "duckdb", "ibis"}
 CLOCK = re.compile(r"\bdate(time)?\.(now|utcnow|today)$")
 SQL = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH|CREATE TABLE|ALTER TABLE|DROP TABLE|PRAGMA|BEGIN|COMMIT)\b")
-MAY_HOLD_SQL = ("nudge_sdk/store/", "nudge_sdk/insights/", "admin/queries.py")
+MAY_HOLD_SQL = ("nudge_sdk/store/", "nudge_sdk/insights/", "admin/queries")
 
 
 class Import(NamedTuple):

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -57,6 +58,19 @@ def test_the_installed_name_is_the_projects() -> None:
     assert 'name = "nudge-sdk"' in (ROOT / "pyproject.toml").read_text()
 
 
+def _serves(line: list[str], folder: Path) -> None:
+    """Start a server on a free port, ask it for a page, and end it."""
+    with subprocess.Popen([*line, "--port", "0"], cwd=folder, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stderr is not None
+            found = re.search(r"http://\S+", server.stderr.readline())
+            assert found is not None
+            with urlopen(found[0], timeout=30) as page:
+                assert "Log in" in page.read().decode()
+        finally:
+            server.terminate()
+
+
 def test_the_commands_run_one_after_the_other(tmp_path: Path) -> None:
     (tmp_path / "events.jsonl").write_text(
         '{"type": "track", "userId": "ada", "event": "campaign_sent", "timestamp": "2026-05-01T10:00:00Z",'
@@ -69,7 +83,11 @@ def test_the_commands_run_one_after_the_other(tmp_path: Path) -> None:
             continue
         words, _, output = command.partition(" > ")
         line = [sys.executable, "-m", "nudge_sdk.cli", *shlex.split(words)[1:]]
-        done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        if command.startswith("nudge admin "):
+            _serves(line, tmp_path)
+            continue
+        answers = "a long password\n" * 2
+        done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=60, input=answers)
         assert done.returncode == 0, (command, done.stdout, done.stderr)
         if output:
             (tmp_path / output).write_text(done.stdout)

@@ -18,6 +18,7 @@ class Person(NamedTuple):
         shows: Key of the nudge that stands there; empty for none.
         plan: Plan of their account.
         paid_days_ago: When their account began to pay.
+        account_key: Id of their account, where it is not made of its name.
     """
 
     key: str
@@ -33,11 +34,12 @@ class Person(NamedTuple):
     locale: str = "en"
     can_purchase: bool = True
     paid_days_ago: float | None = None
+    account_key: str = ""
 
     @property
     def account_id(self) -> str:
         """Id of their account."""
-        return self.account.lower().replace(" ", "-")
+        return self.account_key or self.account.lower().replace(" ", "-")
 
 
 def _sessions(*days_ago: float) -> tuple[Act, ...]:
@@ -78,7 +80,7 @@ CAST: tuple[Person, ...] = (
     ),
     Person(
         "alex", "Alex Kim", "marketer", "Kim Cycles", 9,
-        "Activated", "Sent a campaign, which is not enough. Start an automation: now the moment has come.",
+        "Activated", "Sent a campaign, which is not enough. Start an automation: now is the moment, in the corner.",
         "/automations/new", "",
         (*_sessions(6.1, 3.1, 1.1), *_set_up(6, "kimcycles.example"), _campaign(3, "Winter service")),
     ),
@@ -115,13 +117,13 @@ CAST: tuple[Person, ...] = (
     ),
     Person(
         "lena", "Lena Novak", "marketer", "Novak Yoga", 3,
-        "At the limit", "Her free list is full. The contacts page says so with her real numbers.",
-        "/contacts", "contacts_limit",
+        "At the limit", "Her free list is full. Import one more: the answer says so, with her real numbers.",
+        "/contacts/import", "",
         (*_sessions(8.1, 1.1), *_set_up(8, "novakyoga.example", 380), (1, "contacts_imported", {"count": 120})),
     ),
     Person(
         "hana", "Hana Levi", "marketer", "Levi Books", 15,
-        "In help", "Ready nine days ago, not upgraded. A guide finishes what she began, with a video and a person.",
+        "In help", "Ready nine days ago, not upgraded. A guide to finish what she began, with a video and a person.",
         "/dashboard", "help_automation",
         (*_sessions(11.1, 10.1, 9.1, 2.1), *_set_up(11, "levibooks.example", 260), _campaign(9.4, "New this month"),
          *_invites(9.1, "Noa Peretz", "Dan Shapiro", "Tal Cohen")),
@@ -143,3 +145,14 @@ CAST: tuple[Person, ...] = (
         paid_days_ago=50,
     ),
 )  # fmt: skip
+
+
+def newcomer(number: int, name: str, company: str) -> Person:
+    """Return somebody who signs up in the demo, and has done nothing yet."""
+    return Person(
+        f"new-{number}", name, "marketer", company, 8,
+        "Just signed up", "Send a campaign and invite three teammates, or start an automation. Then wait a week.",
+        "/dashboard", "",
+        (),
+        account_key=f"new-account-{number}",
+    )  # fmt: skip

@@ -9,12 +9,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from nudge_sdk.demo.cast import CAST, Person
+from nudge_sdk.demo.mounting import ADMIN
 
 PAGES = (
-    "/", "/people", "/dashboard", "/contacts", "/contacts/import", "/campaigns", "/campaigns/new", "/automations",
-    "/automations/new?template=welcome", "/team", "/team/invite", "/team/ask-admin", "/integrations", "/settings",
-    "/settings/domain", "/billing/upgrade?from=check", "/billing/checkout?plan=growth", "/billing/seats", "/help/chat",
-    "/help/videos/first-automation", "/help/videos/working-together",
+    "/", "/people", "/dashboard", "/contacts", "/contacts?full=1", "/contacts/import", "/campaigns", "/campaigns/new",
+    "/automations", "/automations/new?template=welcome", "/team", "/team/invite", "/team/ask-admin", "/integrations",
+    "/settings", "/settings/domain", "/billing/upgrade?from=check", "/billing/checkout?plan=growth", "/billing/seats",
+    "/help/chat", "/help/videos/first-automation", "/help/videos/working-together",
 )  # fmt: skip
 
 _SHOWN = re.compile(r'data-nudge="([a-z_]+)"')
@@ -22,7 +23,7 @@ _SHOWN = re.compile(r'data-nudge="([a-z_]+)"')
 
 def problems(app: Flask) -> list[str]:
     """Return what is wrong, in a line each."""
-    return [*_expected(app), *_after_action(app), *_pages(app)]
+    return [*_expected(app), *_after_action(app), *_pages(app), *_admin(app)]
 
 
 def log_in(app: Flask, person: str) -> FlaskClient:
@@ -50,6 +51,7 @@ def _after_action(app: Flask) -> Iterator[str]:
     for person, path, form, expected in (
         ("ada", "/campaigns", {"name": "Fresh on Friday"}, "after_campaign"),
         ("alex", "/automations", {"name": "Welcome series"}, "after_automation"),
+        ("lena", "/contacts", {"list": "Spring fair sign-ups"}, "contacts_limit"),
     ):
         seen = shown(log_in(app, person).post(path, data=form).text)
         if seen != expected:
@@ -67,3 +69,9 @@ def _failing(browser: FlaskClient, person: Person) -> Iterator[str]:
         status = browser.get(path).status_code
         if status not in (200, 302, 303):
             yield f"{path} answers {person.name} with {status}"
+
+
+def _admin(app: Flask) -> Iterator[str]:
+    status = app.test_client().get(f"{ADMIN}/").status_code
+    if status != 200:
+        yield f"{ADMIN}/ answers with {status}"

@@ -17,12 +17,12 @@ class DemoClock:
     """
 
     def __init__(self, real: Callable[[], int] = present) -> None:
-        self._real = real
+        self.real = real
         self._fixed: int | None = None
         self.days_ahead = 0
 
     def __call__(self) -> int:
-        return self._real() + self.days_ahead * DAY if self._fixed is None else self._fixed
+        return self.real() + self.days_ahead * DAY if self._fixed is None else self._fixed
 
     def move(self, days: int) -> None:
         """Move on by days."""

@@ -9,44 +9,51 @@ from flask import Blueprint, Flask, Response, abort, current_app, flash, redirec
 from flask import url_for as link
 from werkzeug.wrappers import Response as AnyResponse
 
-from nudge_sdk.demo.cast import CAST, Person
+from nudge_sdk.demo.cast import Person
 from nudge_sdk.demo.clock import moment
 from nudge_sdk.demo.product import Workspace
-from nudge_sdk.hosts.flask import Nudges, Who, current_nudges
+from nudge_sdk.hosts.flask import Who, current_nudges
 
 if TYPE_CHECKING:
     from nudge_sdk.demo.server import Demo
 
 Answer = str | AnyResponse
 
-PEOPLE = {person.key: person for person in CAST}
 LISTS = {"Spring fair sign-ups": 120, "Newsletter export": 250, "Web shop customers": 1_000}
 TEMPLATES = {"welcome": "Welcome series", "birthday": "Birthday greeting", "winback": "We miss you"}
-INTEGRATIONS = {"Web shop": "core", "CRM": "core", "Calendar": "extra"}
+INTEGRATIONS = {
+    "Web shop": "Everybody who buys joins your list",
+    "CRM": "Contacts stay up to date by themselves",
+    "Calendar": "Invite people to what is coming up",
+}
+EXTRAS = frozenset({"Calendar"})
+"""Integrations that say little about how somebody works."""
 VIDEOS = {
     "first-automation": "Your first automation in 60 seconds",
     "working-together": "Working together in 60 seconds",
 }
-OPEN = frozenset({"pages.people", "pages.log_in", "pages.move", "pages.home", "static", "nudge_sdk.static_file"})
-"""What nobody needs to be logged in for."""
+OPEN = frozenset({"pages.home", "static", "nudge_sdk.static_file"})
+"""What nobody needs to be logged in for, beside the toolbar."""
 
 pages = Blueprint("pages", __name__)
 
 
-def add_pages(app: Flask, demo: Demo, nudges: Nudges) -> None:
+def add_pages(app: Flask) -> None:
     """Give the app its pages."""
     app.register_blueprint(pages)
     app.before_request(_only_from_here)
     app.before_request(_only_logged_in)
     app.after_request(_strict)
     app.jinja_env.filters["day"] = lambda at: f"{moment(at):%-d %b %Y}"
+    app.jinja_env.filters["iso_day"] = lambda at: f"{moment(at):%Y-%m-%d}"
+    app.jinja_env.filters["initials"] = lambda name: "".join(word[0] for word in name.split()[:2]).upper()
     app.jinja_env.filters["number"] = lambda number: f"{number:,}"
     app.context_processor(_known)
 
 
 def who_is_logged_in() -> Who | None:
     """Say who makes this request: what the SDK asks the host."""
-    person = _person()
+    person = current_person()
     if person is None:
         return None
     return Who(
@@ -59,41 +66,25 @@ def who_is_logged_in() -> Who | None:
     )
 
 
+def current_demo() -> Demo:
+    """Return the demo of the current app."""
+    demo: Demo = current_app.extensions["demo"]
+    return demo
+
+
+def current_person() -> Person | None:
+    """Return who is logged in."""
+    return current_demo().people.get(session.get("person", ""))
+
+
+def a_name(text: str, otherwise: str) -> str:
+    """Return a name as somebody typed it, in one line and not too long; another where there is none."""
+    return " ".join(text.split())[:80] or otherwise
+
+
 @pages.get("/")
 def home() -> Answer:
-    return redirect(link("pages.dashboard" if _person() else "pages.people"), 303)
-
-
-@pages.get("/people")
-def people() -> Answer:
-    return render_template("people.html", people=CAST)
-
-
-@pages.post("/people/<key>")
-def log_in(key: str) -> Answer:
-    if key not in PEOPLE:
-        abort(404)
-    session.clear()
-    session["person"] = key
-    current_nudges().track("session_started")
-    return redirect(PEOPLE[key].page, 303)
-
-
-@pages.post("/log-out")
-def log_out() -> Answer:
-    session.clear()
-    return redirect(link("pages.people"), 303)
-
-
-@pages.post("/demo/clock")
-def move() -> Answer:
-    demo = _demo()
-    if request.form.get("to") == "today":
-        demo.start_over()
-        current_nudges().client = demo.client
-    else:
-        demo.move(7 if request.form.get("to") == "week" else 1)
-    return redirect(link("pages.home"), 303)
+    return redirect(link("pages.dashboard" if current_person() else "toolbar.people"), 303)
 
 
 @pages.get("/dashboard")
@@ -103,7 +94,8 @@ def dashboard() -> Answer:
 
 @pages.get("/contacts")
 def contacts() -> Answer:
-    return render_template("contacts.html")
+    has_met_limit = "full" in request.args and _workspace().contacts_left == 0
+    return render_template("contacts.html", has_met_limit=has_met_limit)
 
 
 @pages.get("/contacts/import")
@@ -118,13 +110,13 @@ def imported() -> Answer:
     room = workspace.contacts_left
     count = size if room is None else min(size, room)
     if not _is_first():
-        return redirect(link("pages.contacts"), 303)
+        return redirect(link("pages.contacts", full=1 if room == 0 else None), 303)
     if count:
         _act("contacts_imported", count=count)
         flash(f"{count:,} contacts imported.")
     if count < size:
         flash(f"{size - count:,} did not fit on your plan.")
-    return render_template("contacts.html")
+    return render_template("contacts.html", has_met_limit=count < size)
 
 
 @pages.get("/campaigns")
@@ -140,7 +132,7 @@ def new_campaign() -> Answer:
 
 @pages.post("/campaigns")
 def send_campaign() -> Answer:
-    name = _name(request.form.get("name", ""), "Untitled campaign")
+    name = a_name(request.form.get("name", ""), "Untitled campaign")
     if not _is_first():
         return redirect(link("pages.campaigns"), 303)
     _act("campaign_sent", name=name)
@@ -160,7 +152,7 @@ def new_automation() -> Answer:
 
 @pages.post("/automations")
 def start_automation() -> Answer:
-    name = _name(request.form.get("name", ""), "Automation")
+    name = a_name(request.form.get("name", ""), "Automation")
     if not _is_first():
         return redirect(link("pages.automations"), 303)
     _act("workflow_started", name=name)
@@ -176,7 +168,7 @@ def team() -> Answer:
 
 @pages.post("/team/invite")
 def invite() -> Answer:
-    name = _name(request.form.get("name", ""), "A teammate")
+    name = a_name(request.form.get("name", ""), "A teammate")
     if not _is_first() or _workspace().is_full:
         return redirect(link("pages.team"), 303)
     _act("teammate_invited", name=name)
@@ -196,7 +188,7 @@ def ask_admin() -> Answer:
 def integrations() -> Answer:
     name = request.form.get("name", "")
     if name in INTEGRATIONS and name not in _workspace().integrations:
-        _act("integration_connected", name=name, kind=INTEGRATIONS[name])
+        _act("integration_connected", name=name, kind="extra" if name in EXTRAS else "core")
         flash(f"{name} is connected.")
     return render_template("integrations.html", integrations=INTEGRATIONS)
 
@@ -209,7 +201,7 @@ def settings() -> Answer:
 
 @pages.post("/settings/domain")
 def connect_domain() -> Answer:
-    domain = _name(request.form.get("domain", ""), "example.com")
+    domain = a_name(request.form.get("domain", ""), "example.com")
     if _is_first():
         _act("domain_connected", domain=domain)
         flash(f"{domain} is connected.")
@@ -266,45 +258,25 @@ def video(name: str) -> Answer:
 
 def _act(event: str, **properties: Any) -> None:
     """Do something in the e-mail tool, and tell the SDK."""
-    person = _person()
-    _workspace().apply(event, properties, _demo().clock())
+    person = current_person()
+    _workspace().apply(event, properties, current_demo().clock())
     current_nudges().track(event, {**properties, "role": person.role if person else ""})
 
 
-def _demo() -> Demo:
-    demo: Demo = current_app.extensions["demo"]
-    return demo
-
-
-def _person() -> Person | None:
-    return PEOPLE.get(session.get("person", ""))
-
-
 def _workspace() -> Workspace:
-    return _demo().workspaces[session["person"]]
-
-
-def _name(text: str, otherwise: str) -> str:
-    return " ".join(text.split())[:80] or otherwise
+    return current_demo().workspaces[session["person"]]
 
 
 def _is_first() -> bool:
     """Whether this form comes for the first time: a reload of its answer does nothing again."""
-    key = request.form.get("once", "")
-    done = _workspace().done_forms
-    if key in done:
-        return False
-    if key:
-        done.add(key)
-    return True
+    return _workspace().take_form(request.form.get("once", ""))
 
 
 def _known() -> dict[str, Any]:
-    person = _person()
+    person = current_person()
     return {
         "person": person,
         "workspace": _workspace() if person else None,
-        "clock": _demo().clock,
         "once": secrets.token_urlsafe(12),
     }
 
@@ -319,7 +291,8 @@ def _only_from_here() -> Response | None:
 
 
 def _only_logged_in() -> Answer | None:
-    return None if request.endpoint in OPEN or _person() else redirect(link("pages.people"), 303)
+    is_open = request.endpoint in OPEN or request.blueprint == "toolbar"
+    return None if is_open or current_person() else redirect(link("toolbar.people"), 303)
 
 
 def _strict(answer: Response) -> Response:

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from threading import Lock
+from typing import Any, NamedTuple
+from zlib import crc32
 
 FREE_CONTACTS = 500
 FREE_SEATS = 10
 SEATS = {"free": FREE_SEATS, "growth": 5}
 """Seats of each plan; paying accounts buy more."""
+
+_FIRST = "Aiko Bruno Clara Dario Elena Femi Greta Hugo Imani Jonah Kaya Lars Mila Nuri Olga Pablo"
+_LAST = "Abel Berger Conti Doyle Engel Ferrari Gomez Hale Ivanov Jensen Kaur Lind Moreau Novo Okoro Park"
+
+
+class Contact(NamedTuple):
+    """Somebody on a list: made up, and the same each time."""
+
+    name: str
+    email: str
 
 
 @dataclass(frozen=True)
@@ -21,9 +33,9 @@ class Campaign:
     recipients: int
 
     @property
-    def opened(self) -> int:
-        """How many opened it: a made-up share that stays the same for the same campaign."""
-        return self.recipients * (31 + len(self.name) % 17) // 100
+    def opened_percent(self) -> int:
+        """How many in a hundred opened it: made up, and the same for the same campaign."""
+        return 31 + len(self.name) % 17 if self.recipients else 0
 
 
 @dataclass
@@ -49,6 +61,7 @@ class Workspace:
     automations: list[str] = field(default_factory=list)
     integrations: list[str] = field(default_factory=list)
     done_forms: set[str] = field(default_factory=set)
+    _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     @property
     def contacts_limit(self) -> int | None:
@@ -82,8 +95,29 @@ class Workspace:
             "seats_limit": self.seats_limit,
         }
 
+    def latest_contacts(self, most: int = 8) -> list[Contact]:
+        """Return the contacts that came last."""
+        return [self._contact(place) for place in range(self.contacts, max(0, self.contacts - most), -1)]
+
+    def take_form(self, key: str) -> bool:
+        """Say whether a form comes for the first time; one without a key always does."""
+        with self._lock:
+            is_first = key not in self.done_forms
+            if key:
+                self.done_forms.add(key)
+        return is_first
+
     def apply(self, event: str, properties: Mapping[str, Any], at: int) -> None:
         """Change what an event changes."""
+        with self._lock:
+            self._apply(event, properties, at)
+
+    def _contact(self, place: int) -> Contact:
+        number = crc32(f"{self.key} {place}".encode())
+        first, last = _FIRST.split()[number % 16], _LAST.split()[number // 16 % 16]
+        return Contact(f"{first} {last}", f"{first}.{last}@example.com".lower())
+
+    def _apply(self, event: str, properties: Mapping[str, Any], at: int) -> None:
         if event == "domain_connected":
             self.domain = str(properties["domain"])
         elif event == "contacts_imported":

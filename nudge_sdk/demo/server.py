@@ -6,6 +6,8 @@ import secrets
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from threading import Lock
 
@@ -14,19 +16,24 @@ from flask import Flask
 from werkzeug.serving import make_server
 
 from nudge_sdk.client import NudgeClient
-from nudge_sdk.demo.cast import CAST
+from nudge_sdk.demo.cast import CAST, Person, newcomer
 from nudge_sdk.demo.clock import DemoClock
+from nudge_sdk.demo.mounting import ADMIN, MountedAdmin
 from nudge_sdk.demo.pages import add_pages, who_is_logged_in
 from nudge_sdk.demo.people import history, tell, workspace_of
 from nudge_sdk.demo.product import Workspace
+from nudge_sdk.demo.toolbar import add_toolbar
 from nudge_sdk.documents import read_definition
 from nudge_sdk.hosts.flask import Nudges
 from nudge_sdk.playbooks import read_playbook
-from nudge_sdk.rules.definition import Definition
+from nudge_sdk.rules.definition import Content, Definition, Nudge
 from nudge_sdk.rules.times import DAY
 
 FOLDER = ".demo"
 ACTIONS = {"ask_admin": "/team/ask-admin", "open_chat": "/help/chat"}
+FORMATS = {"after_automation": "slideout", "contacts_limit": "modal"}
+"""What the demo shows in another format than the playbook, so that each can be seen."""
+
 _MARK = ".made-by-nudge-demo"
 
 
@@ -41,9 +48,26 @@ class Demo:
     def __init__(self, folder: Path, clock: DemoClock) -> None:
         self.folder = folder
         self.clock = clock
+        self.people: dict[str, Person] = {}
         self.workspaces: dict[str, Workspace] = {}
         self._lock = Lock()
-        self.client = self._fresh()
+        self._numbers = count(1)
+        self._newcomers = count(1)
+        self._followers: list[Callable[[NudgeClient], object]] = []
+        _empty(folder)
+        self.client, self._current = self._fresh()
+
+    def follow(self, take: Callable[[NudgeClient], object]) -> None:
+        """Hand over the client, and each one that takes its place."""
+        self._followers.append(take)
+        take(self.client)
+
+    def sign_up(self, name: str, company: str) -> Person:
+        """Make a new person with an account of their own."""
+        person = newcomer(next(self._newcomers), name, company)
+        self.workspaces[person.key] = workspace_of(person, self.clock())
+        self.people[person.key] = person
+        return person
 
     def move(self, days: int) -> None:
         """Move the clock on, and judge everybody as of then."""
@@ -55,36 +79,47 @@ class Demo:
     def start_over(self) -> None:
         """Go back to today, with everything as it was at the start."""
         with self._lock:
-            self.client.close()
-            self.client = self._fresh()
+            client, folder = self.client, self._current
+            self.client, self._current = self._fresh()
+            for take in self._followers:
+                take(self.client)
+            client.close()
+            shutil.rmtree(folder, ignore_errors=True)
 
     def tiers(self) -> Counter[str]:
         """Return how many members there are of each tier."""
         rows = self.client.store.subjects(members=True)
         return Counter(row.tier for row in rows)
 
-    def _fresh(self) -> NudgeClient:
-        _empty(self.folder)
-        self.clock.run()
-        now = self.clock()
-        self.workspaces = {person.key: workspace_of(person, now) for person in CAST}
-        store = f"sqlite:///{self.folder / 'nudge.db'}"
-        sayings = history(now)
-        with NudgeClient(store, drain="external", clock=self.clock) as teller:
-            self.clock.stand(sayings[0].at - DAY)
+    def _fresh(self) -> tuple[NudgeClient, Path]:
+        # A folder of its own: requests that are under way still ask the client before.
+        folder = self.folder / str(next(self._numbers))
+        folder.mkdir()
+        now = self.clock.real()
+        store = f"sqlite:///{folder / 'nudge.db'}"
+        told, sayings = DemoClock(self.clock.real), history(now)
+        with NudgeClient(store, drain="external", clock=told) as teller:
+            told.stand(sayings[0].at - DAY)
             teller.publish(definition(), by="demo", note="The playbook for e-mail tools")
-            tell(teller, self.clock, sayings)
-        return NudgeClient(store, clock=self.clock)
+            tell(teller, told, sayings)
+        self.people = {person.key: person for person in CAST}
+        self.workspaces = {person.key: workspace_of(person, now) for person in CAST}
+        self.clock.run()
+        return NudgeClient(store, clock=self.clock), folder
 
 
 def definition() -> Definition:
-    """Return what the demo publishes: the playbook for e-mail tools, with nobody held out."""
+    """Return what the demo publishes: the playbook for e-mail tools, in more formats, with nobody held out."""
     playbook = read_definition(read_playbook("email_tool"))
-    return msgspec.structs.replace(playbook, holdout=msgspec.structs.replace(playbook.holdout, share=0.0))
+    return msgspec.structs.replace(
+        playbook,
+        holdout=msgspec.structs.replace(playbook.holdout, share=0.0),
+        nudges=tuple(_in_format(nudge) for nudge in playbook.nudges),
+    )
 
 
 def create_app(folder: str | Path, clock: DemoClock | None = None) -> Flask:
-    """Return the e-mail tool as a Flask app.
+    """Return the e-mail tool as a Flask app, with the admin mounted at ``/nudges/``.
 
     Args:
         folder: Where its store and journals are; emptied first.
@@ -100,7 +135,12 @@ def create_app(folder: str | Path, clock: DemoClock | None = None) -> Flask:
     demo = Demo(Path(folder), clock or DemoClock())
     app.extensions["demo"] = demo
     nudges = Nudges(app, demo.client, identify=who_is_logged_in, actions=ACTIONS)
-    add_pages(app, demo, nudges)
+    add_pages(app)
+    add_toolbar(app)
+    admin = MountedAdmin(app.wsgi_app)
+    app.wsgi_app = admin  # type: ignore[method-assign]
+    demo.follow(lambda client: setattr(nudges, "client", client))
+    demo.follow(admin.take)
     return app
 
 
@@ -116,18 +156,31 @@ def main(host: str = "127.0.0.1", port: int = 5000, *, check: bool = False) -> i
         return _check()
     app = create_app(Path.cwd() / FOLDER)
     demo: Demo = app.extensions["demo"]
-    print(f"Paperplane, a small e-mail tool with nudge-sdk inside: http://{host}:{port}/")
-    print(f"Members: {', '.join(f'{count} {tier}' for tier, count in sorted(demo.tiers().items()))}. Log in as:")
-    for person in CAST:
-        print(f"  {person.name:<14} {person.state:<22} {person.expect}")
-    print("Stop with Ctrl+C.", flush=True)
+    print(greeting(f"http://{host}:{port}", demo.tiers()), flush=True)
     try:
         make_server(host, port, app, threaded=True).serve_forever()
-    except KeyboardInterrupt:
-        print("Stopped.")
     finally:
         demo.client.close()
+    print("Stopped.")
     return 0
+
+
+def greeting(url: str, tiers: Counter[str]) -> str:
+    """Return what stands in the terminal when the demo has started."""
+    states = max(len(person.state) for person in CAST)
+    lines = [
+        "",
+        f"  Paperplane, a small e-mail tool   {url}/",
+        f"  Its nudges, for product managers  {url}{ADMIN}/",
+        "",
+        "  Log in as anybody; no password is asked:",
+        *(f"    {person.name:<12}  {person.state:<{states}}  {person.expect}" for person in CAST),
+        "  Or sign up as somebody new, and go the whole way yourself.",
+        "",
+        f"  Members: {', '.join(f'{count} {tier}' for tier, count in sorted(tiers.items()))}. Stop with Ctrl+C.",
+        "",
+    ]
+    return "\n".join(lines)
 
 
 def _check() -> int:
@@ -142,6 +195,17 @@ def _check() -> int:
     if not found:
         print(f"demo: every page answers, and {len(CAST)} people see what they should")
     return 1 if found else 0
+
+
+def _in_format(nudge: Nudge) -> Nudge:
+    kind = FORMATS.get(nudge.key)
+    if kind is None:
+        return nudge
+    return msgspec.structs.replace(nudge, content=_as(nudge.content, kind), ask=_as(nudge.ask, kind))
+
+
+def _as(content: Content | None, kind: str) -> Content | None:
+    return None if content is None else msgspec.structs.replace(content, type=kind)
 
 
 def _empty(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Flask: the SDK in three lines, without a script.
+"""Flask: the SDK in three lines.
 
 Example:
     >>> nudges = Nudges(app, client, identify=lambda: Who(session["user"]))  # doctest: +SKIP
@@ -8,25 +8,36 @@ Example:
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import logging
 from collections.abc import Callable, Mapping
-from functools import cache
-from pathlib import Path
-from typing import Any, TypeVar
+from pathlib import PurePosixPath
+from typing import Any, TypeVar, Unpack
 from urllib.parse import quote, urlsplit
 
-import msgspec
-from flask import Blueprint, Flask, Response, current_app, redirect, request, send_from_directory, url_for
-from itsdangerous import BadData
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    current_app,
+    got_request_exception,
+    redirect,
+    request,
+    send_from_directory,
+    url_for,
+)
 from markupsafe import Markup
+from msgspec.structs import replace
 
 from nudge_sdk.client import NudgeClient
-from nudge_sdk.errors import SetupError
+from nudge_sdk.hosts.assets import MEDIA_TYPES, head_lines, static_folder
+from nudge_sdk.hosts.hooks import QUIET_MINUTES, Hooks, check
 from nudge_sdk.hosts.labels import Labels, labels_for
-from nudge_sdk.hosts.rendering import Form, element, render
-from nudge_sdk.hosts.slips import REPORTS, Slip, Slips, record, same_site
+from nudge_sdk.hosts.rendering import Form, render
+from nudge_sdk.hosts.reports import IS_OPEN, take
+from nudge_sdk.hosts.resuming import resumed
+from nudge_sdk.hosts.silence import Silence
+from nudge_sdk.hosts.slips import Slip, Slips, same_site
+from nudge_sdk.hosts.who import Asked, Who
 from nudge_sdk.rules.presenting import Payload, ShownButton
 from nudge_sdk.runtime.deciding import Decision
 
@@ -35,43 +46,15 @@ log = logging.getLogger("nudge_sdk")
 T = TypeVar("T")
 
 EXTENSION = "nudge_sdk"
-_STYLE_SHEET = "nudge.css"
 _YEAR = 365 * 24 * 3600
 _PATH = "/:@!$&'()*+,;=~"
-
-
-class Who(msgspec.Struct, frozen=True):
-    """Who makes the current request, as the host knows them.
-
-    Attributes:
-        user: The host's id of the user.
-        account: The host's id of the account; None for a user without one.
-        traits: What the user is.
-        account_traits: What the account is, live usage numbers among it.
-        locale: BCP 47 tag of the user's language.
-        can_purchase: Whether the user may buy; others may get a text that asks the one who can.
-    """
-
-    user: str
-    account: str | None = None
-    traits: Mapping[str, Any] = {}
-    account_traits: Mapping[str, Any] = {}
-    locale: str = ""
-    can_purchase: bool = True
-
-
-class _Asked(msgspec.Struct):
-    """What was said and asked in one request."""
-
-    who: Who | None = None
-    decisions: dict[tuple[str, str | None, str], Decision] = {}
 
 
 class Nudges:
     """The SDK inside a Flask app.
 
-    Adds ``nudge_head()`` and ``nudge(placement, **context)`` to templates, and a blueprint with the style sheet and the
-    one route that forms of rendered nudges are posted to.
+    Adds ``nudge_head()`` and ``nudge(placement, **context)`` to templates, and a blueprint with the style sheet, the
+    script, the route that forms of rendered nudges are posted to, and one that gives a nudge to single-page apps.
 
     Args:
         app: The host's app; its ``SECRET_KEY`` signs the forms.
@@ -81,9 +64,10 @@ class Nudges:
         actions: The host's address for each action that copy may name, such as ``open_chat``. A button whose action
             is not here is left out.
         labels: Texts of the buttons that copy does not name, by locale tag.
+        hooks: See ``Hooks``.
 
     Raises:
-        SetupError: The app has no secret key, or the prefix is no path.
+        SetupError: The app has no secret key, the prefix is no path, or a hook is not known.
     """
 
     def __init__(
@@ -95,19 +79,22 @@ class Nudges:
         prefix: str = "/nudge-sdk",
         actions: Mapping[str, str] | None = None,
         labels: Mapping[str, Labels] | None = None,
+        **hooks: Unpack[Hooks],
     ) -> None:
-        if not app.secret_key:
-            raise SetupError("the app has no SECRET_KEY, which signs the forms of nudges: set it before Nudges(...)")
-        if not prefix.startswith("/") or prefix.endswith("/"):
-            raise SetupError(f"prefix={prefix!r} is no path of routes; write one such as /nudge-sdk")
+        check(bool(app.secret_key), prefix, hooks)
         self.client = client
         self.identify = identify
         self.actions = dict(actions or {})
         self.labels = dict(labels or {})
+        self.hooks = hooks
+        self._silence = Silence(hooks.get("quiet_minutes", QUIET_MINUTES))
         self._failures: set[str] = set()
         app.extensions[EXTENSION] = self
         app.register_blueprint(self._blueprint(prefix))
         app.jinja_env.globals.update(nudge=self.nudge, nudge_head=self.head)
+        if self._silence.minutes:
+            got_request_exception.connect(self._after_exception, app)
+            app.after_request(self._after_request)
 
     def track(self, event: str, properties: Mapping[str, Any] | None = None) -> bool:
         """Say that the current user did something; whether it is safe."""
@@ -130,17 +117,19 @@ class Nudges:
             who = self._who()
             if who is None:
                 return Decision(placement=placement)
-            decisions, key = _asked().decisions, (who.user, who.account, placement)
-            if key not in decisions:
-                decisions[key] = self.client.decide(
+            asked, key = _asked(), (who.user, who.account, placement)
+            if asked.is_claimed:
+                return Decision(placement=placement)
+            if key not in asked.decisions:
+                asked.decisions[key] = self.client.decide(
                     placement,
                     user=who.user,
                     account=who.account,
                     context={"page": request.path, **context},
                     locale=who.locale,
-                    can_purchase=who.can_purchase,
+                    can_purchase=self._can_purchase(who),
                 )
-            return decisions[key]
+            return asked.decisions[key]
 
         return self._guarded("decide", work, Decision(placement=placement))
 
@@ -149,17 +138,44 @@ class Nudges:
         decision = self.decide(placement, **context)
         return self._guarded("nudge", lambda: self._render(decision), Markup(""))
 
-    def head(self) -> Markup:
-        """Return what belongs into the head of the page: the style sheet."""
-        href = url_for(f"{EXTENSION}.static_file", name=_STYLE_SHEET, v=_fingerprint())
-        return Markup(element("link", rel="stylesheet", href=href))
+    def head(self, nonce: str | None = None) -> Markup:
+        """Return what belongs into the head of the page: the style sheet and the script.
+
+        Args:
+            nonce: The nonce of the page's Content-Security-Policy, where that asks for one; ``'self'`` is enough.
+        """
+        return Markup(head_lines(lambda name, mark: url_for(f"{EXTENSION}.static_file", name=name, v=mark), nonce))
+
+    def claim(self, placement: str) -> bool:
+        """Take the current user's attention for a banner of the host's own; ask before asking for nudges.
+
+        It spends the caps that nudges share, and no nudge stands beside it in this request. Once granted, it stays so
+        for as long as a nudge stays on display.
+
+        Args:
+            placement: The slot of the page.
+
+        Returns:
+            Whether the banner may be shown now.
+        """
+
+        def work() -> bool:
+            who, asked = self._who(), _asked()
+            if who is None:
+                return True
+            if any(asked.decisions.values()):
+                return False
+            asked.is_claimed = self.client.claim(placement, user=who.user, account=who.account)
+            return asked.is_claimed
+
+        return self._guarded("claim", work, True)
 
     def _render(self, decision: Decision) -> Markup:
         payload = decision.nudge
         who = self._who() if payload is not None else None
         if payload is None or who is None:
             return Markup("")
-        leads = self._leads(payload)
+        payload, leads = self._resumed(payload, who), self._leads(payload)
         slip = Slip(
             user=who.user,
             account=who.account or "",
@@ -176,6 +192,8 @@ class Nudges:
             fields={**_csrf_field(), "token": self._slips().sign(slip)},
             labels=labels_for(payload.locale, self.labels),
             leads=frozenset(leads),
+            decision=decision.id,
+            can_opt_out=self.hooks.get("can_opt_out", True),
         )
         return Markup(render(payload, form))
 
@@ -187,11 +205,24 @@ class Nudges:
     def _address(self, button: ShownButton) -> str:
         return button.url or self.actions.get(button.action, "")
 
+    def _resumed(self, payload: Payload, who: Who) -> Payload:
+        target = self.hooks.get("resume_target")
+        if target is None or not payload.steps:
+            return payload
+        return self._guarded("resume_target", lambda: resumed(payload, lambda name: target(who, name)), payload)
+
+    def _can_purchase(self, who: Who) -> bool:
+        asked, say = _asked(), self.hooks.get("can_purchase")
+        if asked.can_purchase is None:
+            may = self._guarded("can_purchase", lambda: say(who), who.can_purchase) if say else who.can_purchase
+            asked.can_purchase = bool(may)
+        return asked.can_purchase
+
     def _who(self) -> Who | None:
         """Return the current user, after saying what they and their account are."""
         who, asked = self.identify(), _asked()
         if who is not None and asked.who != who:
-            asked.who = who
+            asked.who, asked.can_purchase = who, None
             if who.account is not None:
                 self.client.group(who.account, who.account_traits, user=who.user)
             if who.traits:
@@ -205,26 +236,53 @@ class Nudges:
     def _blueprint(self, prefix: str) -> Blueprint:
         blueprint = Blueprint(EXTENSION, __name__, url_prefix=prefix)
         blueprint.add_url_rule("/report", "report", self._report, methods=["POST"])
+        blueprint.add_url_rule("/slot", "slot", self._slot)
         blueprint.add_url_rule("/static/<path:name>", "static_file", _static_file)
         return blueprint
 
     def _report(self) -> Response:
-        """Take what a form reports: only from whom it was rendered for, and lead on to where the form may lead."""
-        report = request.form.get("report", "")
-        try:
-            slip, is_fresh = self._slips().read(request.form.get("token", ""))
-        except BadData:
-            return _refused("This form is not valid. Go back and reload the page.", 400)
+        """Take what a form reports, and lead on to where the form may lead; the script is answered in JSON."""
         who = self.identify()
-        if who is None or (who.user, who.account or "") != (slip.user, slip.account):
-            return _refused("This form belongs to somebody else. Go back and reload the page.", 403)
-        if report not in REPORTS:
-            return _refused("This form does not say what to do. Go back and reload the page.", 400)
-        if is_fresh:
-            record(self.client, slip, report)
-        answer = current_app.make_response(redirect(slip.target(report), 303))
-        answer.headers["Cache-Control"] = "no-store"
-        return answer
+        if who is not None and request.form.get("report") == IS_OPEN:
+            who = replace(who, can_purchase=self._can_purchase(who))
+        reply = take(self.client, self._slips(), request.form, who)
+        if request.accept_mimetypes.best == "application/json":
+            return _private(Response(reply.as_json(), reply.status, mimetype="application/json"))
+        if not reply.leads_to:
+            return _private(Response(reply.problem + "\n", reply.status, mimetype="text/plain"))
+        return _private(current_app.make_response(redirect(reply.leads_to, 303)))
+
+    def _slot(self) -> Response:
+        """Give a single-page app what to show the current user at a placement."""
+        # Asking spends caps, so no other site may make a browser ask.
+        if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+            return _private(Response("Only pages of this site may ask.\n", 403, mimetype="text/plain"))
+        asked = _asked()
+        asked.page = same_site(request.args.get("page", "/"))
+        placement = request.args.get("placement", "")
+        html = self.nudge(placement, page=asked.page.partition("?")[0]) if placement else ""
+        return _private(Response(html, 200 if html else 204, mimetype="text/html"))
+
+    def _after_request(self, response: Response) -> Response:
+        if response.status_code >= 500:
+            self._after_error()
+        return response
+
+    def _after_exception(self, _app: Flask, exception: BaseException, **_extra: Any) -> None:
+        self._after_error()
+
+    def _after_error(self) -> None:
+        asked = _asked()
+        if asked.is_failed:
+            return
+        asked.is_failed = True
+        try:
+            who = asked.who or self.identify()
+            if who is not None:
+                self._silence.begin(self.client, who)
+        except Exception as error:
+            # Raising here would hide the host's own error.
+            self._say("silence", error)
 
     def _guarded(self, what: str, work: Callable[[], T], neutral: T) -> T:
         """Never let a failure of ours, or of ``identify``, break the host's page; say it once a cause."""
@@ -233,11 +291,14 @@ class Nudges:
         except Exception as error:
             if self.client.options.on_error == "raise":
                 raise
-            cause = f"{what}: {type(error).__name__}"
-            if cause not in self._failures:
-                self._failures.add(cause)
-                log.error("%s failed and showed nothing (said once a cause)", what, exc_info=True)
+            self._say(what, error)
             return neutral
+
+    def _say(self, what: str, error: Exception) -> None:
+        cause = f"{what}: {type(error).__name__}"
+        if cause not in self._failures:
+            self._failures.add(cause)
+            log.error("%s failed and changed nothing (said once a cause)", what, exc_info=True)
 
 
 def current_nudges() -> Nudges:
@@ -246,27 +307,27 @@ def current_nudges() -> Nudges:
     return found
 
 
-def _asked() -> _Asked:
+def _asked() -> Asked:
     # Not in g: it outlives a request where the host keeps an app context open, as tests do.
-    found: _Asked = request.environ.setdefault(EXTENSION, _Asked())
+    found: Asked = request.environ.setdefault(EXTENSION, Asked())
     return found
 
 
-def _refused(text: str, status: int) -> Response:
-    return Response(text + "\n", status, mimetype="text/plain", headers={"Cache-Control": "no-store"})
+def _private(answer: Response) -> Response:
+    answer.headers["Cache-Control"] = "no-store"
+    answer.vary.update(("Accept", "Cookie"))
+    return answer
 
 
 def _page() -> str:
     """Return the page to come back to: this one, or where its form stood if this answers a form."""
+    if page := _asked().page:
+        return page
     if request.method in ("GET", "HEAD"):
         path = quote(request.root_path.rstrip("/") + request.path, safe=_PATH)
-        return same_site(_with_query(path, request.query_string.decode("latin-1")))
+        return same_site(path, request.query_string.decode("latin-1"))
     came_from = urlsplit(request.referrer or "")
-    return same_site(_with_query(came_from.path, came_from.query) if came_from.netloc == request.host else "/")
-
-
-def _with_query(path: str, query: str) -> str:
-    return f"{path}?{query}" if query else path
+    return same_site(came_from.path, came_from.query) if came_from.netloc == request.host else "/"
 
 
 def _csrf_field() -> dict[str, str]:
@@ -276,18 +337,9 @@ def _csrf_field() -> dict[str, str]:
 
 
 def _static_file(name: str) -> Response:
-    return send_from_directory(_static_folder(), name, max_age=_YEAR if "v" in request.args else None)
+    media_type = MEDIA_TYPES.get(PurePosixPath(name).suffix)
+    max_age = _YEAR if "v" in request.args else None
+    return send_from_directory(static_folder(), name, mimetype=media_type, max_age=max_age)
 
 
-@cache
-def _static_folder() -> Path:
-    # In an editable install only the admin's place is known to the import system; static/ lies beside it.
-    found = importlib.util.find_spec("nudge_sdk.admin")
-    if found is None or found.origin is None:
-        raise SetupError("nudge_sdk.admin cannot be found: nudge-sdk is not installed whole")
-    return Path(found.origin).parent.parent / "static"
-
-
-@cache
-def _fingerprint() -> str:
-    return hashlib.sha256((_static_folder() / _STYLE_SHEET).read_bytes()).hexdigest()[:12]
+__all__ = ["Hooks", "Nudges", "Who", "current_nudges"]

@@ -14,6 +14,9 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         progress: How far a guide is; ``{done}`` and ``{steps}`` are put in.
+        more: Of the button that shows the rest.
+        opt_out: No more of this kind.
+        said_closed, said_snoozed, said_finished, said_opted_out: What a screen reader says once it is done.
     """
 
     close: str = "Close"
@@ -23,6 +26,12 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
     progress: str = "{done} of {steps} done"
     captions: str = "Captions"
     transcript: str = "Read instead"
+    more: str = "More options"
+    opt_out: str = "Don't show suggestions like this"
+    said_closed: str = "Closed"
+    said_snoozed: str = "You'll be reminded tomorrow"
+    said_finished: str = "Well done"
+    said_opted_out: str = "You won't see suggestions like this"
 
     def progress_text(self, done: int, steps: int) -> str:
         """Return how far a guide is."""
@@ -39,6 +48,12 @@ LABELS: dict[str, Labels] = {
         progress="{done} von {steps} erledigt",
         captions="Untertitel",
         transcript="Lieber lesen",
+        more="Weitere Möglichkeiten",
+        opt_out="Solche Vorschläge nicht mehr zeigen",
+        said_closed="Geschlossen",
+        said_snoozed="Sie werden morgen erinnert",
+        said_finished="Gut gemacht",
+        said_opted_out="Solche Vorschläge erscheinen nicht mehr",
     ),
 }
 """The languages that come along; a host adds its own or replaces these."""

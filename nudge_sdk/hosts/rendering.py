@@ -1,5 +1,8 @@
 """Rendering: a nudge as HTML that needs no script, for any framework.
 
+The script ``nudge.js`` makes more of it: a modal opens as a dialog, a slide-out moves to the corner, and closing needs
+no new page. Without it both are cards in their place, and the buttons post a form.
+
 Everything is escaped where it is put in, save ``body``, which the rules already rendered as safe HTML. There is no
 inline style or script, so a page may forbid both.
 """
@@ -13,6 +16,9 @@ import msgspec
 
 from nudge_sdk.hosts.labels import Labels
 from nudge_sdk.rules.presenting import Payload, ShownStep, ShownVideo
+
+MOVING = ("modal", "slideout")
+"""Formats that the script takes out of their place."""
 
 
 class Html(str):
@@ -32,14 +38,20 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
         fields: Its hidden fields, such as the token.
         labels: The texts of buttons that the copy does not name.
         leads: Reports that lead somewhere: only for these are ``clicked`` and ``chat`` offered.
-        can_snooze: Whether help may be put off.
+        decision: Id of the decision, so that the script closes what stands in several tabs.
+        can_snooze: Whether it may be put off until tomorrow.
+        can_opt_out: Whether "don't show suggestions like this" is offered.
+        is_preview: Whether nothing is reported and nothing closes, for an editor.
     """
 
     action: str
     fields: Mapping[str, str]
     labels: Labels = Labels()
     leads: frozenset[str] = frozenset({"clicked", "chat"})
+    decision: str = ""
     can_snooze: bool = True
+    can_opt_out: bool = True
+    is_preview: bool = False
 
 
 def element(name: str, /, *children: str, **attributes: str | bool | None) -> Html:
@@ -62,15 +74,27 @@ def join(*parts: str) -> Html:
 
 
 def render(payload: Payload, form: Form) -> Html:
-    """Return a nudge as HTML.
+    """Return a nudge as HTML, in the element that ``nudge.js`` brings to life.
 
-    Banners and cards are status messages that never take the focus. Formats that need a script, such as a modal, are
-    shown as a card.
+    Banners and cards are status messages that never take the focus. A format without a shape of its own is a card.
     """
+    return element(
+        "nudge-prompt",
+        _nudge(payload, form),
+        class_="nudge-prompt",
+        data_format=payload.type if payload.type in MOVING else None,
+        data_decision=form.decision or None,
+        data_preview=form.is_preview,
+    )
+
+
+def _nudge(payload: Payload, form: Form) -> Html:
     if payload.type in ("help", "checklist"):
         return _help_panel(payload, form)
-    kind = "banner" if payload.type == "banner" else "card"
-    return _section(payload, kind, _words(payload), _buttons(payload, form), role="status")
+    kind = payload.type if payload.type in ("banner", *MOVING) else "card"
+    words = _words(payload, "h2" if kind == "modal" else "p")
+    shape = f"card nudge-{kind}" if kind in MOVING else kind
+    return _section(payload, shape, words, _buttons(payload, form), role="status")
 
 
 def _section(payload: Payload, kind: str, *children: Html, role: str | None = None) -> Html:
@@ -137,19 +161,36 @@ def _buttons(payload: Payload, form: Form) -> Html:
     labels, found = form.labels, []
     if payload.cta and "clicked" in form.leads:
         found.append(_report(payload.cta.label, "clicked", "nudge-primary"))
-    if payload.steps and all(step.is_done for step in payload.steps):
-        found.append(_report(labels.finish, "completed", "nudge-primary"))
+    if payload.steps and all(step.is_done or not step.milestone for step in payload.steps):
+        found.append(_report(labels.finish, "completed", "nudge-primary", said=labels.said_finished))
     if payload.chat and "chat" in form.leads:
         found.append(_report(payload.chat.label, "chat", "nudge-secondary" if found else "nudge-primary"))
-    if payload.mode == "help" and form.can_snooze:
-        found.append(_report(labels.snooze, "snoozed", "nudge-quiet"))
-    found.append(_report(payload.dismiss or labels.close, "dismissed", "nudge-quiet"))
+    snooze = [_report(labels.snooze, "snoozed", "nudge-quiet", said=labels.said_snoozed)] if form.can_snooze else []
+    is_help = payload.mode == "help"
+    found += snooze if is_help else []
+    found.append(_report(payload.dismiss or labels.close, "dismissed", "nudge-quiet", said=labels.said_closed))
+    opt_out = [_report(labels.opt_out, "opted_out", "nudge-quiet", said=labels.said_opted_out)]
+    rest = (*([] if is_help else snooze), *(opt_out if form.can_opt_out else []))
     hidden = (element("input", type="hidden", name=name, value=value) for name, value in form.fields.items())
-    return element("form", *hidden, *found, method="post", action=form.action, class_="nudge-buttons")
+    return element(
+        "form", *hidden, *found, _more(labels, rest), method="post", action=form.action, class_="nudge-buttons",
+        # Turbo and htmx would fetch where a button leads, which may be another site.
+        data_turbo="false", data_hx_boost="false",
+    )  # fmt: skip
 
 
-def _report(label: str, kind: str, class_: str) -> Html:
-    return element("button", label, type="submit", name="report", value=kind, class_=f"nudge-button {class_}")
+def _more(labels: Labels, rest: tuple[Html, ...]) -> Html:
+    if not rest:
+        return Html()
+    dots = element("span", "⋯", aria_hidden="true")
+    summary = element("summary", dots, class_="nudge-button nudge-quiet", aria_label=labels.more, title=labels.more)
+    return element("details", summary, element("div", *rest, class_="nudge-rest"), class_="nudge-more")
+
+
+def _report(label: str, kind: str, class_: str, *, said: str | None = None) -> Html:
+    return element(
+        "button", label, type="submit", name="report", value=kind, class_=f"nudge-button {class_}", data_said=said
+    )
 
 
 def _attribute(key: str, value: str | bool | None) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from itsdangerous import BadData, SignatureExpired, TimestampSigner, URLSafeTimedSerializer
@@ -26,11 +27,13 @@ LONGEST_BACK = 1024
 SNOOZE = DAY
 
 REPORTS: dict[str, ReportKind] = {
+    "shown": "shown",
     "clicked": "clicked",
     "chat": "clicked",
     "dismissed": "dismissed",
     "snoozed": "snoozed",
     "completed": "completed",
+    "opted_out": "opted_out",
 }
 """What a form may say, and what is recorded for it."""
 
@@ -102,7 +105,15 @@ class Slips:
 
 
 def record(client: NudgeClient, slip: Slip, report: str) -> bool:
-    """Record what a form reported; whether it is safe."""
+    """Record what a form reported; whether it is safe.
+
+    Opting out is of all nudges that share a tag with this one; of all there are, if it has none.
+    """
+    if report == "opted_out":
+        tags = client.decider.catalog().placements.tags.get(slip.nudge) or ("",)
+        account = slip.account or None
+        safe = [client.record(tag, "opted_out", user=slip.user, account=account) for tag in tags]
+        return all(safe)
     shown = Payload(nudge=slip.nudge, placement=slip.placement, variant=slip.variant, type="", mode=slip.mode)
     decision = Decision(
         placement=slip.placement,
@@ -115,11 +126,20 @@ def record(client: NudgeClient, slip: Slip, report: str) -> bool:
     return client.record(decision, REPORTS[report], until=until)
 
 
-def same_site(path: str) -> str:
-    """Return a path of this site, or "/" for anything a browser could take for another site's address."""
+def same_site(path: str, query: str = "") -> str:
+    """Return a path of this site with its query, or "/" for what a browser could take for another site's address."""
+    path = f"{path}?{query}" if query else path
     is_ours = path.startswith("/") and not path.startswith(("//", "/\\"))
     is_plain = path.isprintable() and "\\" not in path and len(path) <= LONGEST_BACK
     return path if is_ours and is_plain else "/"
+
+
+def is_address(url: str) -> bool:
+    """Whether an address is a path of this site, or http(s)."""
+    if same_site(url) == url:
+        return True
+    is_plain = url.isprintable() and not any(mark in url for mark in " \\\"'<>") and len(url) <= LONGEST_BACK
+    return is_plain and url.lower().startswith(("https://", "http://")) and bool(urlsplit(url).hostname)
 
 
 class _Signer(TimestampSigner):

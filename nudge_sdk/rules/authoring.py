@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -76,7 +77,7 @@ def encode_definition(definition: Definition) -> bytes:
 
 def fingerprint(definition: Definition) -> str:
     """Return the SHA-256, in hex, of a definition's content; its number is no part of it."""
-    return hashlib.sha256(encode_definition(msgspec.structs.replace(definition, number=0))).hexdigest()
+    return hashlib.sha256(encode_definition(msgspec.structs.replace(definition, number=0, back_to=0))).hexdigest()
 
 
 def to_plain(value: Any) -> Any:
@@ -95,9 +96,15 @@ def to_plain(value: Any) -> Any:
 def _plain_struct(value: msgspec.Struct) -> dict[str, Any]:
     return {
         field.encode_name: to_plain(getattr(value, field.name))
-        for field in msgspec.structs.fields(value)
+        for field in _fields(type(value))
         if field.default is msgspec.NODEFAULT or getattr(value, field.name) != field.default
     }
+
+
+@cache
+def _fields(struct: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    # Asking evaluates annotations, which takes far longer than all the rest.
+    return msgspec.structs.fields(struct)
 
 
 def _convert(value: Any) -> Definition:

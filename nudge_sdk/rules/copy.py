@@ -441,7 +441,7 @@ def _problems(
         found += _slot_problems(match, names, always)
     if re.search(_STRAY, _BRACED.sub("\0", words)):
         found.append("has braces that do not pair; a placeholder is written {{ name | fallback }}")
-    length = _length(words, markdown=markdown)
+    length = rendered_length(words, markdown=markdown)
     if length > max_length:
         found.append(f"is {length} characters long; at most {max_length} fit")
     return found + (list(compile_markdown(words).refused) if markdown else [])
@@ -463,7 +463,8 @@ def _is_listed(name: str, names: Collection[str]) -> bool:
     return name in names or any(known.endswith(".*") and name.startswith(known[:-1]) for known in names)
 
 
-def _length(words: str, *, markdown: bool) -> int:
+def rendered_length(words: str, *, markdown: bool) -> int:
+    """Return the characters of a text as the check counts them: as rendered, with every fallback in place."""
     values = {slot.name: slot.name for slot in compile_text(words).slots if slot.fallback is None}
     if not markdown:
         return len(render_plain(words, values))

@@ -372,11 +372,14 @@ class Definition(Value, frozen=True, kw_only=True):
     Attributes:
         format: Version of the document's form.
         number: Which publication it is; 0 before it is published.
+        back_to: Of a roll-back: number of the earlier definition it puts in force again; set when published. Episodes
+            that only definitions in between began, end with it.
     """
 
     name: str = ""
     format: int = 1
     number: int = 0
+    back_to: int = 0
     milestones: tuple[Milestone, ...] = ()
     groups: tuple[Group, ...] = ()
     segments: tuple[Segment, ...] = ()

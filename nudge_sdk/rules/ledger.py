@@ -13,7 +13,7 @@ import msgspec
 from nudge_sdk.rules.definition import Cap
 from nudge_sdk.rules.times import DAY, HOUR
 
-Kind = Literal["offered", "withheld", "shown", "clicked", "dismissed", "snoozed", "completed", "claimed"]
+Kind = Literal["offered", "withheld", "shown", "clicked", "dismissed", "snoozed", "completed", "claimed", "quiet"]
 
 RECENT = 128
 """How many of the latest offers a ledger remembers one by one."""
@@ -117,10 +117,12 @@ def with_report(ledger: Ledger, nudge: str, kind: str, at: int, *, until: int = 
     Args:
         ledger: The ledger before.
         nudge: Key of the nudge.
-        kind: shown, clicked, dismissed, snoozed or completed.
+        kind: shown, clicked, dismissed, snoozed or completed; quiet is of no nudge, but of all.
         at: When, in microseconds.
-        until: Of snoozed: until when.
+        until: Of snoozed and quiet: until when.
     """
+    if kind == "quiet":
+        return _replace(ledger, quiet_until=max(ledger.quiet_until, until))
     old = ledger.answers.get(nudge, NO_ANSWER)
     if kind == "shown":
         new = _replace(old, seen_at=max(old.seen_at, at))

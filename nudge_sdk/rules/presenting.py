@@ -26,12 +26,13 @@ class ShownButton(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ShownStep(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A step of a guide as shown; ``body`` is safe HTML."""
+    """A step of a guide as shown; ``body`` is safe HTML. Only a step with a ``milestone`` can become done."""
 
     title: str
     body: str = ""
     url: str = ""
     is_done: bool = False
+    milestone: str = ""
 
 
 class ShownVideo(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -88,7 +89,7 @@ def present(rules: Rules, nudge: Nudge, content: Content, subject: Judged, accou
         account: The account.
         who: ``standing`` and ``account_standing``, and ``facts`` of the decision.
     """
-    return _Presenter(rules, nudge, Values(rules, nudge, subject, account, **who)).payload(content)
+    return Presenter(rules, nudge, Values(rules, nudge, subject, account, **who)).payload(content)
 
 
 def content_of(nudge: Nudge, variant: str, *, can_purchase: bool) -> Content:
@@ -215,13 +216,22 @@ def _signal_of(rules: Rules, key: str) -> str:
     return ""
 
 
-class _Presenter:
+class Presenter:
+    """Puts values into the texts of a nudge.
+
+    Args:
+        rules: The definition.
+        nudge: The nudge.
+        values: What placeholders may ask for.
+    """
+
     def __init__(self, rules: Rules, nudge: Nudge, values: Values) -> None:
         self.nudge = nudge
         self.values = values
         self.default_locale = rules.definition.settings.default_locale
 
     def payload(self, content: Content) -> Payload:
+        """Return a content of the nudge as it is shown."""
         locale = pick_locale(content.title or content.body, self.values.locale, self.default_locale)[1]
         return Payload(
             nudge=self.nudge.key,
@@ -254,9 +264,8 @@ class _Presenter:
 
     def step(self, step: Step) -> ShownStep:
         reached = {**self.values.standings["member"].reached, **self.values.standings["account"].reached}
-        return ShownStep(
-            self.plain(step.title), self.markdown(step.body), self.url(step.url), step.milestone in reached
-        )
+        is_done = step.milestone in reached
+        return ShownStep(self.plain(step.title), self.markdown(step.body), self.url(step.url), is_done, step.milestone)
 
     def video(self, video: Video | None) -> ShownVideo | None:
         if video is None:

@@ -131,7 +131,7 @@ def select(
         key = candidate.key
         answer = ledger.answers.get(key, NO_ANSWER)
         reason = _own_reason(candidate, person, facts, answer)
-        if reason is None and shown is not None and shown.nudge == key:
+        if reason is None and shown is not None and shown.nudge == key and _may_stay(candidate, person):
             return _stays(candidate, shown, _own_reasons(candidates, person, facts))
         if reason is None:
             reason = _spent_reason(candidate, placements, person, (now, answer, is_throttled))
@@ -201,6 +201,11 @@ def _on_display(ledger: Ledger, placement: str, now: int, longest: int) -> Displ
         if display.placement == placement and display.at <= now < display.at + longest:
             return display
     return None
+
+
+def _may_stay(candidate: Candidate, person: Person) -> bool:
+    """Whether what is on display may stay: not when the episode it belongs to is over."""
+    return not candidate.needs_episode or person.phase in ("prompt", "help")
 
 
 def _own_reasons(candidates: tuple[Candidate, ...], person: Person, facts: Facts) -> dict[str, Reason]:

@@ -34,7 +34,7 @@ class Episode(msgspec.Struct, frozen=True, array_like=True):
         definition: Number of the definition in force then.
         cause: Message id of the causing event, or ``time``, ``publication``, ``import``.
         ended_at: When it ended early, or None.
-        end_reason: ``goal``, ``opt_out`` or ``left``.
+        end_reason: ``goal``, ``opt_out``, ``left`` or ``rolled_back``.
     """
 
     started_at: int
@@ -97,6 +97,8 @@ __all__ = [
 
 RANK: dict[Tier, int] = {"none": 0, "warm": 1, "hot": 2}
 
+ROLLED_BACK = "rolled_back"
+
 UNJUDGED = Standing(0, 0, "", 0, 0, "none", "none", 0, FOREVER, {})
 """The standing of somebody of whom nothing was ever said."""
 
@@ -123,7 +125,7 @@ def judge(rules: Rules, subject: Judged, at: int, previous: Standing, cause: str
     found = measure(by, subject, at)
     entry = _entered(by, subject, found.totals, at)
     tier = _held(by, subject, entry, at)
-    episode = _next_episode(rules, segment.segment, subject, previous.episode, (entry, at, cause))
+    episode = _next_episode(rules, segment.segment, subject, previous.episode, (entry, tier, at, cause))
     other_change = _other_change(rules, segment, subject, (at, tier == entry, found, episode))
     standing = Standing(
         at,
@@ -201,6 +203,8 @@ def phase_of(episode: Episode | None, segment: Segment, at: int) -> str:
     """Return ``prompt``, ``help``, ``rest`` or an empty text for somebody without an episode."""
     if episode is None:
         return ""
+    if episode.end_reason == ROLLED_BACK:
+        return ""  # as if it had never been: no rest from what should not have begun
     day = day_of(at) - day_of(episode.started_at)
     if episode.ended_at is None and day < segment.episode_days:
         return "help" if day >= segment.help_after_days else "prompt"
@@ -255,14 +259,16 @@ def _carry_reached(by: SubjectRules, mask: int, before: dict[str, int], at: int)
 
 
 def _next_episode(
-    rules: Rules, segment: Segment, subject: Judged, episode: Episode | None, found: tuple[Tier, int, str]
+    rules: Rules, segment: Segment, subject: Judged, episode: Episode | None, found: tuple[Tier, Tier, int, str]
 ) -> Episode | None:
-    entry, at, cause = found
+    entry, tier, at, cause = found
     if not subject.is_member:
         return None
     if episode is not None:
         if phase_of(episode, segment, at) in ("prompt", "help"):
             reason = _end_reason(rules, subject, episode)
+            if not reason and tier == "none" and _was_taken_back(rules, episode):
+                reason = ROLLED_BACK
             return msgspec.structs.replace(episode, ended_at=at, end_reason=reason) if reason else episode
         if phase_of(episode, segment, at) == "rest":
             return episode
@@ -272,6 +278,11 @@ def _next_episode(
     if not goal:
         return episode
     return Episode(at, goal, entry, rules.number, cause)
+
+
+def _was_taken_back(rules: Rules, episode: Episode) -> bool:
+    """Whether only a definition that was rolled back since began the episode."""
+    return 0 < rules.definition.back_to < episode.definition < rules.number
 
 
 def _end_reason(rules: Rules, subject: Judged, episode: Episode) -> str:

@@ -49,6 +49,8 @@ def check_name(value: object, field: str) -> str:
 
 def check_account(value: object, field: str = "account") -> str:
     """Return an account id; the prefix of personal accounts is ours."""
+    if type(value) is str and value in _good_accounts:
+        return value
     name = check_name(value, field)
     if name.startswith(PERSONAL):
         raise RecordError(field, f"{name!r} begins with {PERSONAL!r}, which marks users without an account")

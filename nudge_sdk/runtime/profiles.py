@@ -11,7 +11,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
@@ -55,7 +54,7 @@ class View(msgspec.Struct, frozen=True):
     shortlists: dict[str, Shortlist]
 
 
-class Pending(NamedTuple):
+class Pending(msgspec.Struct, frozen=True, gc=False):
     """A record of this process that may not be drained yet.
 
     Attributes:

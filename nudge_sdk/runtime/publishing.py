@@ -19,7 +19,14 @@ Progress = Callable[[int, int], None]
 
 
 def publish(
-    intake: Intake, definition: Definition, *, by: str, note: str, wait: float = WAIT, is_first: bool = False
+    intake: Intake,
+    definition: Definition,
+    *,
+    by: str,
+    note: str,
+    back_to: int = 0,
+    wait: float = WAIT,
+    is_first: bool = False,
 ) -> DefinitionRow:
     """Store a definition under the next number; it is live at once unless it counts something new.
 
@@ -28,6 +35,7 @@ def publish(
         definition: What to publish.
         by: Who publishes.
         note: Why.
+        back_to: Of a roll-back: number of the definition that is put in force again.
         wait: Most seconds to wait for others that write.
         is_first: Only where nothing was published yet; the newest is returned otherwise.
 
@@ -35,7 +43,7 @@ def publish(
         DefinitionError: The definition has problems.
         StoreError: The store refused.
     """
-    checked = parse_definition(to_plain(definition))
+    checked = msgspec.structs.replace(parse_definition(to_plain(definition)), back_to=back_to)
     catalog = intake.refresh()
     if is_first and catalog.rows:
         return catalog.rows[-1]
@@ -54,7 +62,7 @@ def publish(
     intake.refresh()
     if row.number:
         return row
-    return publish(intake, definition, by=by, note=note, wait=wait, is_first=is_first)
+    return publish(intake, definition, by=by, note=note, back_to=back_to, wait=wait, is_first=is_first)
 
 
 def make_live(intake: Intake, progress: Progress | None = None) -> int:

@@ -81,6 +81,16 @@ def report(recorder: Recorder, nudge: str | Decision, kind: ReportKind, by: Repo
     return recorder.make("exposure", by.user, check_name(key, "nudge"), data, account=by.account, id=by.id)
 
 
+def quiet(recorder: Recorder, user: str, account: str | None, until: datetime | str | int) -> Record:
+    """Return the record that a person is shown no nudge before an instant.
+
+    Raises:
+        RecordError: Something that some store cannot hold.
+    """
+    data = {"kind": "quiet", "until": check_instant(until, "until")}
+    return recorder.make("exposure", user, "@quiet", data, account=account)
+
+
 def _of_decision(decision: Decision, by: Reporter) -> tuple[str, Reporter, dict[str, Any]]:
     shown = decision.nudge
     if shown is None:

@@ -297,3 +297,14 @@ class Audit(Base):
     entity: Mapped[Plain]
     before: Mapped[Blob | None]
     after: Mapped[Blob | None]
+
+
+class AdminUser(Base):
+    """A user of the admin's own, for where no host says who somebody is."""
+
+    __tablename__ = "nudge_admin_users"
+    name: Mapped[KeyText]
+    password: Mapped[Plain]
+    role: Mapped[Plain]
+    failures: Mapped[Number]
+    last_failure_at: Mapped[Instant]

@@ -2,138 +2,18 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask, render_template_string, request, session
-from flask.testing import FlaskClient
+from flask import Flask, request, session
 
 from nudge_sdk import NudgeClient, Options, SetupError
 from nudge_sdk.hosts.flask import Nudges, Who, current_nudges
 from nudge_sdk.hosts.labels import Labels, labels_for
 from nudge_sdk.hosts.slips import same_site
-from nudge_sdk.testing import Clock
-
-PAGE = '<!doctype html><head>{{ nudge_head() }}</head><body>page {{ nudge("dashboard") }}</body>'
-
-DEFINITION = """
-milestones:
-  - key: sent
-    category: high
-    signal: {event: campaign_sent}
-    done: sent a campaign
-  - key: invited
-    category: medium
-    signal: {event: teammate_invited}
-    done: invited <b>your</b> team
-  - key: started
-    points: 0
-    signal: {event: workflow_started}
-    window: {ever: true}
-segments:
-  - key: all
-    member:
-      warm: {score: 5, gates: [{milestones: [sent]}]}
-nudges:
-  - key: prompt
-    placement: dashboard
-    goal: paid
-    content:
-      type: banner
-      title: "You just {{ done | did it }}, {{ user_name | friend }}"
-      body: "More *room* for {{ account_name | you }}."
-      cta: {label: "Upgrade <now>", url: "/upgrade?from=prompt&x=1"}
-      dismiss: Not now
-    ask:
-      type: modal
-      title: Ask somebody
-      cta: {label: Ask my admin, action: ask_admin}
-  - key: guide
-    placement: dashboard
-    mode: help
-    goal: paid
-    content:
-      type: help
-      title: Finish it
-      steps:
-        - {title: Send, url: /send, milestone: sent}
-        - {title: Start, url: /start, milestone: started}
-      video: {url: /v.mp4, title: In a minute, captions_url: /v.vtt, transcript_url: /v}
-      chat: {label: Ask a person, action: open_chat}
-holdout: {share: 0}
-"""
-
-
-class Host:
-    """A host page, its people and their browsers."""
-
-    def __init__(self, folder: Path, **options: Any) -> None:
-        self.clock = Clock()
-        self.client = NudgeClient(
-            f"sqlite:///{folder / 'nudge.db'}",
-            definition=DEFINITION,
-            clock=self.clock,
-            options=Options(on_error="raise", max_staleness=0, **options),
-        )
-        self.people: dict[str, Who] = {}
-        self.app = Flask(__name__)
-        self.app.secret_key = "the host's own"
-        self.app.testing = True
-        self.nudges = Nudges(
-            self.app,
-            self.client,
-            identify=lambda: self.people.get(session.get("user", "")),
-            actions={"ask_admin": "/ask", "open_chat": "/chat"},
-        )
-        for path in ("/home", "/evil.example/home"):
-            self.app.add_url_rule(path, path.replace(".", ""), lambda: render_template_string(PAGE))
-        self.app.add_url_rule("/log-in/<user>", "log_in", self.log_in, methods=["POST"])
-        self.app.add_url_rule("/do/<event>", "act", self.act, methods=["POST"])
-
-    def log_in(self, user: str) -> str:
-        session["user"] = user
-        return ""
-
-    def act(self, event: str) -> str:
-        self.nudges.track(event)
-        return render_template_string(PAGE)
-
-    def move(self, **span: float) -> None:
-        """Let time pass; what was done before is in the store by then, as it is within a blink in life."""
-        self.client.flush()
-        self.clock.move(**span)
-
-    def browser(self, user: str, **traits: Any) -> FlaskClient:
-        self.people.setdefault(user, Who(user, account="acme", **traits))
-        browser = self.app.test_client()
-        browser.post(f"/log-in/{user}")
-        return browser
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
-    host = Host(tmp_path)
-    yield host
-    host.client.close()
-
-
-def shown(page: str) -> str:
-    found = re.search(r'data-nudge="(\w+)"', page)
-    return found[1] if found else ""
-
-
-def token_of(page: str) -> str:
-    found = re.search(r'name="token" value="([^"]+)"', page)
-    assert found, page
-    return unescape(found[1])
-
-
-def press(browser: FlaskClient, page: str, report: str, **fields: str) -> Any:
-    assert f'value="{report}"' in page
-    return browser.post("/nudge-sdk/report", data={"token": token_of(page), "report": report, **fields})
+from tests.hosts.host import Host, press, shown, token_of
 
 
 def test_the_whole_circle_without_javascript(host: Host) -> None:
@@ -242,7 +122,7 @@ def test_a_token_too_long_and_an_unknown_report_are_refused(host: Host) -> None:
     ada = host.browser("ada")
     page = ada.post("/do/campaign_sent").text
     assert ada.post("/nudge-sdk/report", data={"token": "x" * 9000, "report": "dismissed"}).status_code == 400
-    assert ada.post("/nudge-sdk/report", data={"token": token_of(page), "report": "opted_out"}).status_code == 400
+    assert ada.post("/nudge-sdk/report", data={"token": token_of(page), "report": "offered"}).status_code == 400
 
 
 def test_after_two_days_a_form_records_nothing_but_still_leads_on(host: Host) -> None:
@@ -315,6 +195,7 @@ def test_hostile_names_and_traits_are_shown_as_text(host: Host) -> None:
     ada.post("/do/campaign_sent")
     page = ada.get("/home").text
     assert shown(page) == "prompt"
+    page = page.partition("</head>")[2]
     assert "<script" not in page
     assert "<img" not in page
     assert "&lt;script&gt;alert(1)" in page
@@ -364,7 +245,7 @@ def test_live_numbers_are_told_before_they_are_asked_for(host: Host) -> None:
 def test_somebody_who_may_not_buy_gets_the_other_text_as_a_card(host: Host) -> None:
     mo = host.browser("mo", can_purchase=False)
     page = mo.post("/do/campaign_sent").text
-    assert 'class="nudge nudge-card" role="status"' in page
+    assert '<section class="nudge nudge-card nudge-modal" role="status"' in page
     assert press(mo, page, "clicked").location == "/ask"
 
 
@@ -412,7 +293,8 @@ def test_nothing_needs_inline_style_or_script(host: Host) -> None:
     host.move(days=8)
     for page in (prompt, ada.get("/home").text):
         assert shown(page)
-        assert not re.search(r"<script|<style|\sstyle=|\son[a-z]+=|javascript:", page)
+        assert not re.search(r"<script(?! type=\"module\" src=)|<style|\sstyle=|\son[a-z]+=|javascript:", page)
+        assert page.count("<script") == 1
         assert "autofocus" not in page
 
 
@@ -424,6 +306,11 @@ def test_the_style_sheet_is_served_and_may_be_kept(host: Host) -> None:
         assert sheet.status_code == 200
         assert b".nudge-button" in sheet.data
         assert "max-age=31536000" in sheet.headers["Cache-Control"]
+    src = re.search(r'<script type="module" src="([^"]+)"></script>', browser.get("/home").text)
+    assert src
+    with browser.get(unescape(src[1])) as script:
+        assert script.mimetype == "text/javascript"
+        assert b"customElements.define" in script.data
     assert browser.get("/nudge-sdk/static/../flask.py").status_code == 404
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from nudge_sdk import Definition, DefinitionError, NudgeClient
 from nudge_sdk.rules.authoring import encode_definition, fingerprint
+from nudge_sdk.rules.definition import Entry
 from nudge_sdk.runtime.intake import Intake
 from nudge_sdk.runtime.publishing import make_live, publish
 from nudge_sdk.runtime.recorder import present
@@ -285,3 +286,59 @@ def test_a_definition_with_problems_changes_nothing(tmp_path: Path) -> None:
             client.publish("milestones: [{key: a}]\nnudges: [{key: b}]\n")
         assert len(caught.value.problems) > 1
         assert len(client.store.definitions()) == 1
+
+
+UPGRADE = nudge("upgrade", goal="paid", needs_episode=True)
+
+
+def _trial_with_one_mild_sign() -> NudgeTest:
+    sign = {"key": "looked", "signal": {"event": "report_seen"}, "points": 2}
+    test = NudgeTest(product(UPGRADE, milestones=[sign], segments=[{"key": "all", "member": {"warm": {"score": 5}}}]))
+    test.given("ada", "report_seen")
+    return test
+
+
+def _lower(test: NudgeTest, to: float) -> None:
+    live = test.client.intake.catalog.rules.definition
+    thresholds = msgspec.structs.replace(live.segments[0].member, warm=Entry(score=to))
+    segment = msgspec.structs.replace(live.segments[0], member=thresholds)
+    test.client.publish(msgspec.structs.replace(live, segments=(segment,)))
+
+
+def test_a_roll_back_takes_away_what_only_the_publication_brought() -> None:
+    test = _trial_with_one_mild_sign()
+    first = test.client.intake.catalog.rules.definition
+    _lower(test, 2)
+    assert _shown(test.client) == "upgrade"
+    test.clock.move(minutes=1)
+    test.client.publish(first, back_to=1)
+    assert _shown(test.client) is None, "it stayed on display"
+    standing = test.client.standing("ada")
+    assert standing is not None
+    assert standing.episode is not None
+    assert standing.episode.end_reason == "rolled_back"
+    test.clock.move(days=2)
+    _lower(test, 2)
+    assert _shown(test.client) == "upgrade", "what should not have begun cost a rest"
+
+
+def test_a_roll_back_leaves_those_who_qualify_either_way() -> None:
+    test = _trial_with_one_mild_sign()
+    _lower(test, 2)
+    assert _shown(test.client) == "upgrade"
+    _lower(test, 1)
+    test.clock.move(minutes=1)
+    rows = test.client.store.definitions()
+    second = msgspec.json.decode(rows[1].document, type=Definition)
+    test.client.publish(second, back_to=2)
+    assert _shown(test.client) == "upgrade"
+
+
+def test_an_ordinary_publication_ends_no_episode() -> None:
+    test = _trial_with_one_mild_sign()
+    _lower(test, 2)
+    assert _shown(test.client) == "upgrade"
+    test.clock.move(minutes=1)
+    _lower(test, 5)
+    assert _shown(test.client) == "upgrade", "an episode is latched"
+    assert test.client.intake.catalog.rules.definition.back_to == 0

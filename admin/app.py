@@ -1,0 +1,72 @@
+"""Making the admin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Flask, request
+from flask.sessions import SecureCookieSessionInterface
+
+from nudge_sdk.client import NudgeClient
+from nudge_sdk.errors import SetupError
+
+from .access import Authenticate, guard
+from .logins import OwnLogins
+from .pages import add_pages
+from .queries import ENGINE_OPTIONS, db
+from .views import BLUEPRINTS
+
+COOKIE = "nudge_admin"
+EXTENSION = "nudge_client"
+_LARGEST_FORM = 512 * 1024
+
+
+class _OwnCookie(SecureCookieSessionInterface):
+    """A cookie for the place where the admin is mounted, so that it never meets the host's."""
+
+    def get_cookie_path(self, app: Flask) -> str:
+        return f"{request.script_root}/"
+
+
+def create_admin(client: NudgeClient, *, authenticate: Authenticate, read_only: bool = False) -> Flask:
+    """Return the admin as a WSGI app of its own, to be mounted with ``DispatcherMiddleware``.
+
+    Args:
+        client: The client; the admin works on its store.
+        authenticate: Says who makes a request: an ``Actor``, an answer such as a redirect to the host's log-in, or
+            None for nobody. ``OwnLogins`` keeps users of its own.
+        read_only: Nobody changes anything, whatever their role.
+
+    Raises:
+        SetupError: The client has no database, or ``authenticate`` cannot be called.
+    """
+    if not callable(authenticate):
+        raise SetupError("authenticate= must be a function that takes the request and says who makes it")
+    app = Flask(__name__, static_folder="../static")
+    app.config.update(
+        SQLALCHEMY_DATABASE_URI=_database(client),
+        SQLALCHEMY_ENGINE_OPTIONS=ENGINE_OPTIONS,
+        SESSION_COOKIE_NAME=COOKIE,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Strict",
+        MAX_CONTENT_LENGTH=_LARGEST_FORM,
+        MAX_FORM_MEMORY_SIZE=_LARGEST_FORM,
+    )
+    app.session_interface = _OwnCookie()
+    app.extensions[EXTENSION] = client
+    db.init_app(app)
+    if isinstance(authenticate, OwnLogins):
+        authenticate.init_app(app)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    add_pages(app, client)
+    guard(app, authenticate, read_only=read_only)
+    return app
+
+
+def _database(client: NudgeClient) -> str:
+    path = getattr(client.store, "path", None)
+    if not isinstance(path, str):
+        raise SetupError("the admin needs a client whose store is a database, such as sqlite:///nudges.db")
+    # Flask-SQLAlchemy takes a relative path to lie in the app's instance folder.
+    return f"sqlite:///{Path(path).absolute()}"

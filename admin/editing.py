@@ -1,0 +1,103 @@
+"""Editing: what the editors of entities have in common, from saving to what somebody else did in between."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from nudge_sdk.errors import NudgeError, Problem
+from nudge_sdk.rules.lint import Finding
+
+from . import drafting, queries
+from .access import current_actor
+from .differences import Difference, differences
+from .pages import current_client, current_workspace, forget_workspace
+from .places import place_of
+from .queries import AuditLine, StoredDraft
+from .workspace import LISTS, Workspace
+
+LINES = 5
+
+
+class Unfit(NudgeError):
+    """An entity that has problems; ``found`` are they, by field."""
+
+    def __init__(self, found: dict[str, list[Problem]]) -> None:
+        super().__init__("it has problems")
+        self.found = found
+
+
+class Meanwhile(NamedTuple):
+    """What somebody else did while a form was open.
+
+    Attributes:
+        who: Their name; empty where it is not known.
+        at: When.
+        differences: From what stands now to what the form says.
+        is_gone: Whether the entity is not there any more.
+    """
+
+    who: str
+    at: int
+    differences: list[Difference]
+    is_gone: bool
+
+
+def save_entity(kind: str, key: str, document: Any, *, seen: str) -> str:
+    """Save an entity as a draft, if it is in order; a document of None removes it.
+
+    Returns:
+        The notice to go on with: ``saved``, ``removed`` or ``unchanged``.
+
+    Raises:
+        Conflict: Somebody else changed it since ``seen``.
+        Unfit: It has problems; nothing was saved.
+    """
+    workspace = current_workspace()
+    found = workspace.with_entity(kind, key, document).problems_of(kind, key) if document is not None else {}
+    if found:
+        raise Unfit(found)
+    if document == workspace.stands(kind, key) and workspace.version(kind, key) == seen:
+        return "unchanged"
+    try:
+        draft = StoredDraft(kind, key, document, 0, 0, current_actor().name)
+        drafting.save(current_client(), workspace, draft, seen=seen)
+    finally:
+        forget_workspace()
+    return "removed" if document is None else "saved"
+
+
+def meanwhile(kind: str, key: str, document: Any) -> Meanwhile:
+    """Return who changed an entity, and how what stands now differs from what a form says."""
+    workspace = current_workspace()
+    stands = workspace.stands(kind, key)
+    lines = queries.history(f"{kind} {key}", limit=1)
+    who, at = (lines[0][1].actor, lines[0][1].at) if lines else ("", 0)
+    return Meanwhile(who, at, differences(stands, document), stands is None)
+
+
+def with_document(workspace: Workspace, kind: str, key: str, document: Any) -> Workspace:
+    """Return the workspace with an entity in place; itself where that changes nothing."""
+    return workspace if document == workspace.stands(kind, key) else workspace.with_entity(kind, key, document)
+
+
+def concerning(workspace: Workspace, trial: Workspace, kind: str, key: str) -> list[tuple[Finding, str]]:
+    """Return what the lint says of an entity, and what a change of it would bring about elsewhere.
+
+    Args:
+        workspace: What stands.
+        trial: What would be; ``with_document`` makes it.
+        kind: Kind of the entity.
+        key: Its key.
+    """
+    start = f"{LISTS[kind]}[{key}]"
+    before = set(map(str, workspace.findings))
+    return [
+        (finding, place_of(finding.where))
+        for finding in trial.findings
+        if finding.where.startswith(start) or str(finding) not in before
+    ]
+
+
+def latest(kind: str, key: str) -> list[AuditLine]:
+    """Return the latest lines of an entity's history."""
+    return [line for _, line in queries.history(f"{kind} {key}", limit=LINES)]

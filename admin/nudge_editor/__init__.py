@@ -1,0 +1,1 @@
+"""The editor of nudges: its form, field by field, and its preview."""

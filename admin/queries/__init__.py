@@ -1,0 +1,43 @@
+"""The admin's own reads and writes, one module a subject; the SDK's own data is read through its store where it can be.
+
+Everything a page lists is one query.
+"""
+
+from __future__ import annotations
+
+from .database import ENGINE_OPTIONS, db
+from .draft_rows import (
+    AuditLine,
+    Conflict,
+    StoredDraft,
+    add_drafts,
+    count_changes,
+    drafts,
+    drop_draft,
+    drop_published,
+    history,
+    note,
+    save_draft,
+)
+from .user_rows import User, note_log_in, put_user, user, users
+
+__all__ = [
+    "ENGINE_OPTIONS",
+    "AuditLine",
+    "Conflict",
+    "StoredDraft",
+    "User",
+    "add_drafts",
+    "count_changes",
+    "db",
+    "drafts",
+    "drop_draft",
+    "drop_published",
+    "history",
+    "note",
+    "note_log_in",
+    "put_user",
+    "save_draft",
+    "user",
+    "users",
+]

@@ -1,0 +1,1 @@
+"""Insights: what the stored people and events say about the rules."""
