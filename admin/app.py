@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flask import Flask, request
 from flask.sessions import SecureCookieSessionInterface
+from jinja2.bccache import Bucket, BytecodeCache
 
 from nudge_sdk.client import NudgeClient
 from nudge_sdk.errors import SetupError
@@ -19,6 +20,23 @@ from .views import BLUEPRINTS
 COOKIE = "nudge_admin"
 EXTENSION = "nudge_client"
 _LARGEST_FORM = 512 * 1024
+
+
+class _Compiled(BytecodeCache):
+    """Templates as they were compiled, for every admin that this process makes."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._kept:
+            bucket.bytecode_from_string(self._kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
 
 
 class _OwnCookie(SecureCookieSessionInterface):
@@ -52,6 +70,7 @@ def create_admin(client: NudgeClient, *, authenticate: Authenticate, read_only: 
         MAX_CONTENT_LENGTH=_LARGEST_FORM,
         MAX_FORM_MEMORY_SIZE=_LARGEST_FORM,
     )
+    app.jinja_env.bytecode_cache = _COMPILED
     app.session_interface = _OwnCookie()
     app.extensions[EXTENSION] = client
     db.init_app(app)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from flask import abort, request
+from werkzeug.wrappers import Response as AnyResponse
+
 from nudge_sdk.errors import NudgeError, Problem
 from nudge_sdk.rules.lint import Finding
 
 from . import drafting, queries
 from .access import current_actor
 from .differences import Difference, differences
-from .pages import current_client, current_workspace, forget_workspace
+from .pages import current_client, current_workspace, forget_workspace, go
 from .places import place_of
-from .queries import AuditLine, StoredDraft
+from .queries import AuditLine, Conflict, StoredDraft
 from .workspace import LISTS, Workspace
 
 LINES = 5
@@ -64,6 +67,18 @@ def save_entity(kind: str, key: str, document: Any, *, seen: str) -> str:
     finally:
         forget_workspace()
     return "removed" if document is None else "saved"
+
+
+def discard_entity(kind: str, key: str) -> AnyResponse:
+    """Throw a draft away, as a form asks; answer with the entity as it is live, or with the list where it is not."""
+    workspace, seen = current_workspace(), request.form.get("version", "")
+    try:
+        drafting.discard(current_client(), workspace, (kind, key), seen=seen, actor=current_actor())
+    except Conflict:
+        abort(409, "The draft was changed by somebody else in between. Look at it before you throw it away.")
+    if workspace.live_entity(kind, key) is None:
+        return go(f"{LISTS[kind]}.show_all", "discarded")
+    return go(f"{LISTS[kind]}.edit", "discarded", key=key)
 
 
 def meanwhile(kind: str, key: str, document: Any) -> Meanwhile:

@@ -6,6 +6,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -31,7 +32,6 @@ _SHORTEST_SECRET = 32
 _NAME = re.compile(r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{0,78}[^\s\x00-\x1f\x7f])?")
 
 _hasher = PasswordHasher()
-_NOBODY = _hasher.hash("the password of nobody")
 
 
 class LogInForm(Form):
@@ -117,9 +117,14 @@ def add_user(name: str, password: str, role: Role) -> None:
 def _is_right(user: User | None, password: str) -> bool:
     """Whether the password is the user's; for nobody it takes as long to say no."""
     try:
-        return _hasher.verify(user.password if user else _NOBODY, password) and user is not None
+        return _hasher.verify(user.password if user else _of_nobody(), password) and user is not None
     except (VerificationError, InvalidHashError):
         return False
+
+
+@cache
+def _of_nobody() -> str:
+    return _hasher.hash("the password of nobody")
 
 
 def _pause(failures: int) -> int:

@@ -6,7 +6,7 @@ into the next definition.
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -34,6 +34,10 @@ LISTS: dict[str, str] = {
 
 SINGLE = ("settings", "holdout")
 """Kinds of which there is one; their key is empty. ``order`` holds the order of a list, by the list's field."""
+
+
+_KEPT = 32
+"""Documents that were read lately: the same one comes with every page until somebody saves."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -83,13 +87,13 @@ class Workspace:
         return {name: value for name, value in plain.items() if value not in ([], {})}
 
     @cached_property
+    def _encoded(self) -> bytes:
+        return msgspec.json.encode(self.plain)
+
+    @cached_property
     def problems(self) -> tuple[Problem, ...]:
         """What forbids publishing, all at once."""
-        try:
-            parse_definition(self.plain)
-        except DefinitionError as error:
-            return tuple(error.problems)
-        return ()
+        return _problems(self._encoded)
 
     @cached_property
     def definition(self) -> Definition:
@@ -98,14 +102,14 @@ class Workspace:
         Where even that fails it is the live one: each draft was readable when it was saved.
         """
         try:
-            return load_definition(self.plain)[0]
+            return _loaded(self._encoded)
         except DefinitionError:
             return self.live
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """What the lint says of it; nothing while there are problems."""
-        return tuple(lint(self.definition)) if not self.problems else ()
+        return _findings(self._encoded) if not self.problems else ()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -193,12 +197,32 @@ def open_workspace(client: NudgeClient) -> Workspace:
     """Read what is live, and the drafts.
 
     Raises:
+        DefinitionError: What is live cannot be read by this release.
         StoreError: The store did not answer.
     """
     client.intake.ready()
     rows = client.store.definitions()
-    live = load_definition(rows[-1].document)[0] if rows else Definition()
+    live = _loaded(rows[-1].document) if rows else Definition()
     return Workspace(live, queries.drafts())
+
+
+@lru_cache(_KEPT)
+def _loaded(document: bytes) -> Definition:
+    return load_definition(document)[0]
+
+
+@lru_cache(_KEPT)
+def _problems(document: bytes) -> tuple[Problem, ...]:
+    try:
+        parse_definition(msgspec.json.decode(document))
+    except DefinitionError as error:
+        return tuple(error.problems)
+    return ()
+
+
+@lru_cache(_KEPT)
+def _findings(document: bytes) -> tuple[Finding, ...]:
+    return tuple(lint(_loaded(document)))
 
 
 def _plainly(entity: Any) -> Any:

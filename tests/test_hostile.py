@@ -84,7 +84,7 @@ VALUES: list[Any] = [
     list(range(20_000)),
     b"bytes",
     {1, 2},
-    object(),
+    print,
     {"k": float("nan")},
     {"\x00": 1},
     [2**70],

@@ -14,9 +14,8 @@ from nudge_sdk.rules.lint_findings import name_of
 from nudge_sdk.rules.signals import event_names
 from nudge_sdk.rules.wording import signal_words
 
-from .. import drafting
 from ..access import current_actor, for_role
-from ..editing import Unfit, concerning, latest, meanwhile, save_entity, with_document
+from ..editing import Unfit, concerning, discard_entity, latest, meanwhile, save_entity, with_document
 from ..forms import errors_of, key_from, place_problems
 from ..forms.conditions import is_asked, known_names
 from ..pages import current_client, current_workspace, forget_workspace, go, page
@@ -122,14 +121,7 @@ def remove(key: str) -> AnyResponse:
 @for_role("editor")
 def discard(key: str) -> AnyResponse:
     """Throw the draft of a milestone away."""
-    workspace = current_workspace()
-    is_new = workspace.status(_KIND, key) == "new"
-    try:
-        seen = request.form.get("version", "")
-        drafting.discard(current_client(), workspace, (_KIND, key), seen=seen, actor=current_actor())
-    except Conflict:
-        abort(409, "Somebody saved or discarded this draft since you looked.")
-    return go("milestones.show_all", "discarded") if is_new else go("milestones.edit", "discarded", key=key)
+    return discard_entity(_KIND, key)
 
 
 def _form(key: str, formdata: Any) -> MilestoneForm:

@@ -12,7 +12,7 @@ from nudge_sdk.rules.times import DAY
 
 from .. import drafting
 from ..access import current_actor, for_role
-from ..editing import Unfit, latest, meanwhile, save_entity
+from ..editing import Unfit, discard_entity, latest, meanwhile, save_entity
 from ..forms import key_from
 from ..nudge_editor.document import canonical
 from ..nudge_editor.editor import editor, fresh, known
@@ -130,14 +130,7 @@ def remove(key: str) -> AnyResponse:
 @for_role("editor")
 def discard(key: str) -> AnyResponse:
     """Throw the draft of a nudge away."""
-    workspace = current_workspace()
-    try:
-        seen = request.form.get("version", "")
-        drafting.discard(current_client(), workspace, ("nudge", key), seen=seen, actor=current_actor())
-    except Conflict:
-        abort(409, "The draft was changed by somebody else in between. Look at it before you throw it away.")
-    is_live = workspace.live_entity("nudge", key) is not None
-    return go("nudges.edit", "discarded", key=key) if is_live else go("nudges.show_all", "discarded")
+    return discard_entity("nudge", key)
 
 
 def _put(key: str, document: Plain | None, *, notice: str) -> AnyResponse:

@@ -12,12 +12,11 @@ from nudge_sdk.rules.definition import Segment
 from nudge_sdk.rules.lint_findings import name_of
 from nudge_sdk.rules.wording import condition_words
 
-from .. import drafting
 from ..access import current_actor, for_role
-from ..editing import Unfit, concerning, latest, meanwhile, save_entity, with_document
+from ..editing import Unfit, concerning, discard_entity, latest, meanwhile, save_entity, with_document
 from ..forms import key_from
 from ..forms.conditions import is_asked, known_names
-from ..pages import current_client, current_workspace, forget_workspace, go, page
+from ..pages import current_workspace, forget_workspace, go, page
 from ..queries import Conflict
 from ..queries.events import tiers_by_segment
 from ..tier_ways import tiers_of
@@ -149,14 +148,7 @@ def remove(key: str) -> AnyResponse:
 @for_role("editor")
 def discard(key: str) -> AnyResponse:
     """Throw the draft of a segment away."""
-    workspace = current_workspace()
-    is_new = workspace.status(_KIND, key) == "new"
-    try:
-        seen = request.form.get("version", "")
-        drafting.discard(current_client(), workspace, (_KIND, key), seen=seen, actor=current_actor())
-    except Conflict:
-        abort(409, "Somebody saved or discarded this draft since you looked.")
-    return go("segments.show_all", "discarded") if is_new else go("segments.edit", "discarded", key=key)
+    return discard_entity(_KIND, key)
 
 
 def _form(key: str, formdata: Any) -> SegmentForm:
