@@ -51,8 +51,8 @@ class Troubles:
         self._found.append(f"uncaught: {error.error}")
 
     def _console(self, message: ConsoleMessage) -> None:
-        # A browser asks for an icon by itself; a host need not have one. On a busy machine the tests' own server drops a
-        # connection now and then; what a page then lacks, its test misses.
+        # A browser asks for an icon by itself; a host need not have one. On a busy machine the tests' server drops
+        # a connection now and then; what a page then lacks, its test misses.
         is_ours = message.location["url"].endswith("/favicon.ico") or "net::ERR_CONNECTION_RESET" in message.text
         if message.type == "error" and not is_ours:
             self._found.append(f"console: {message.text} ({message.location['url']})")
