@@ -45,8 +45,10 @@ def troubles() -> Troubles:
 
 
 @pytest.fixture
-def new_page(browser: Browser, troubles: Troubles) -> Iterator[Callable[..., Page]]:
+def new_page(browser: Browser, troubles: Troubles, serve: Callable[[Any], str]) -> Iterator[Callable[..., Page]]:
     """Open a page as another person's browser would, without anybody's cookies.
+
+    Asks for ``serve`` so that pages are closed before the servers they still may ask for something.
 
     Takes what Playwright's ``new_context`` takes: viewport, color_scheme, reduced_motion, locale, java_script_enabled.
     """
