@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 import pytest
@@ -171,9 +172,26 @@ def test_nothing_typed_does_anything_in_the_admin(
     troubles.take(r"status of 404.*/nudges/d\d+/")  # previews load the videos that drafts name
 
 
-def drafts() -> Iterator[StoredDraft]:
+@pytest.mark.shared
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_the_naughty_strings_do_nothing_in_the_admin(
+    client: NudgeClient, page: Page, serve: Serve, shared_data: Path
+) -> None:
+    texts = json.loads((shared_data / "blns.json").read_text(encoding="utf-8"))
+    taken = said(client, texts)
+    app = create_admin(client, authenticate=lambda request: Actor("Pia", "publisher"))
+    with app.app_context():
+        queries.add_drafts(drafts(texts))
+    page.set_default_timeout(60_000)  # as many segments as no product has, each with its smallest ways
+    lists = ["/", "/people/?tier=all", "/accounts/?tier=all", "/milestones/", "/segments/", "/nudges/", "/check/"]
+    people = ["/people/person?" + urlencode({"account": text, "user": text}) for text in taken[::12]]
+    check_pages(page, serve(app), [*lists, "/publish/", "/history/changes", *people])
+
+
+def drafts(texts: Sequence[str] = INJECTIONS) -> Iterator[StoredDraft]:
     """Yield drafts that say a text wherever one can stand, whether it may be published or not."""
-    for number, text in enumerate(INJECTIONS):
+    for number, text in enumerate(texts):
         button = {"label": text, "url": text}
         step = {"title": text, "body": text, "url": text}
         video = {"url": text, "title": text, "captions_url": text, "transcript_url": text}
