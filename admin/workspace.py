@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cached_property, lru_cache
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -20,8 +20,6 @@ from nudge_sdk.rules.lint import Finding, lint
 
 from . import queries
 from .queries import StoredDraft
-
-Kind = Literal["milestone", "segment", "nudge", "group", "goal", "settings", "holdout", "order"]
 
 LISTS: dict[str, str] = {
     "milestone": "milestones",
