@@ -13,10 +13,11 @@ from tests.browser.harness import Troubles, served
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave coverage out: it slows the pages that are served, and other tests go the same ways."""
+    """Leave coverage out, which slows the pages that are served; and give axe-core time on a busy machine."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.no_cover)
+            item.add_marker(pytest.mark.timeout(400))
 
 
 @pytest.fixture(scope="session")

@@ -151,7 +151,6 @@ def with_copy(text: str, number: int, definition: Definition) -> Definition:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 def test_nothing_typed_does_anything_in_the_admin(
     client: NudgeClient, page: Page, serve: Serve, troubles: Troubles
 ) -> None:
@@ -174,7 +173,6 @@ def test_nothing_typed_does_anything_in_the_admin(
 
 @pytest.mark.shared
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 def test_the_naughty_strings_do_nothing_in_the_admin(
     client: NudgeClient, page: Page, serve: Serve, shared_data: Path
 ) -> None:
