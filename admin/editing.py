@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from flask import abort, request
+from flask import Response, abort, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from nudge_sdk.errors import NudgeError, Problem
+from nudge_sdk.rules.definition import Definition
 from nudge_sdk.rules.lint import Finding
+from nudge_sdk.rules.lint_findings import name_of
 
 from . import drafting, queries
 from .access import current_actor
 from .differences import Difference, differences
-from .pages import current_client, current_workspace, forget_workspace, go
+from .pages import current_client, current_workspace, forget_workspace, go, page
 from .places import place_of
 from .queries import AuditLine, Conflict, StoredDraft
 from .workspace import LISTS, Workspace
 
 LINES = 5
+
+UsesOf = Callable[[Definition, str], Any]
+"""Returns what refers to the entity of a key."""
 
 
 class Unfit(NudgeError):
@@ -67,6 +73,30 @@ def save_entity(kind: str, key: str, document: Any, *, seen: str) -> str:
     finally:
         forget_workspace()
     return "removed" if document is None else "saved"
+
+
+def removal_page(kind: str, entity: Any, uses: UsesOf, *, status: int = 200) -> Response:
+    """Return what refers to an entity, and the form that removes it; 409 where somebody changed it in between."""
+    workspace = current_workspace()
+    return page(
+        f"{LISTS[kind]}/remove.html",
+        key=entity.key,
+        name=name_of(entity),
+        uses=uses(workspace.definition, entity.key),
+        version=workspace.version(kind, entity.key),
+        is_late=status == 409,
+        status=status,
+    )
+
+
+def remove_entity(kind: str, entity: Any, uses: UsesOf) -> AnyResponse:
+    """Take an entity out of the draft, as a form asks; answer with the list, or with the form again."""
+    try:
+        notice = save_entity(kind, entity.key, None, seen=request.form.get("version", ""))
+    except Conflict:
+        forget_workspace()
+        return removal_page(kind, entity, uses, status=409)
+    return go(f"{LISTS[kind]}.show_all", notice)
 
 
 def discard_entity(kind: str, key: str) -> AnyResponse:

@@ -100,7 +100,7 @@ class Workspace:
         Where even that fails it is the live one: each draft was readable when it was saved.
         """
         try:
-            return _loaded(self._encoded)
+            return loaded(self._encoded)
         except DefinitionError:
             return self.live
 
@@ -141,7 +141,7 @@ class Workspace:
         if kind == "order":
             stands: Any = [each.key for each in getattr(self.live, key)]
         else:
-            stands = _plainly(self.live_entity(kind, key))
+            stands = plainly(self.live_entity(kind, key))
         return f"live-{sha256(msgspec.json.encode(stands, order='sorted')).hexdigest()[:12]}"
 
     def status(self, kind: str, key: str = "") -> str:
@@ -157,7 +157,7 @@ class Workspace:
         """Return an entity as plain data, as it stands in the drafts; None where there is none."""
         if kind == "order":
             return [each.key for each in getattr(self.definition, key)]
-        return _plainly(self.entity(kind, key))
+        return plainly(self.entity(kind, key))
 
     def is_as_live(self, kind: str, key: str = "") -> bool:
         """Whether the draft of an entity says what is live."""
@@ -184,7 +184,7 @@ class Workspace:
             before = [each.key for each in getattr(self.live, draft.key)]
             after = [each.key for each in getattr(self.definition, draft.key)]
             return Change("order", draft.key, "moved", before, after, draft) if before != after else None
-        before = _plainly(self.live_entity(draft.kind, draft.key))
+        before = plainly(self.live_entity(draft.kind, draft.key))
         if before == draft.document:
             return None
         what = "added" if before is None else "removed" if draft.document is None else "changed"
@@ -199,13 +199,18 @@ def open_workspace(client: NudgeClient) -> Workspace:
         StoreError: The store did not answer.
     """
     client.intake.ready()
-    rows = client.store.definitions()
-    live = _loaded(rows[-1].document) if rows else Definition()
+    rows = client.intake.current().rows
+    live = loaded(rows[-1].document) if rows else Definition()
     return Workspace(live, queries.drafts())
 
 
 @lru_cache(_KEPT)
-def _loaded(document: bytes) -> Definition:
+def loaded(document: bytes) -> Definition:
+    """Return a published document as a definition, read tolerantly; the same one is read once.
+
+    Raises:
+        DefinitionError: It cannot be read by this release.
+    """
     return load_definition(document)[0]
 
 
@@ -220,10 +225,10 @@ def _problems(document: bytes) -> tuple[Problem, ...]:
 
 @lru_cache(_KEPT)
 def _findings(document: bytes) -> tuple[Finding, ...]:
-    return tuple(lint(_loaded(document)))
+    return tuple(lint(loaded(document)))
 
 
-def _plainly(entity: Any) -> Any:
+def plainly(entity: Any) -> Any:
     """Return an entity without what publishing itself sets."""
     plain = to_plain(entity)
     return {name: value for name, value in plain.items() if name != "published_in"} if entity is not None else None

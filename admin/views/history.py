@@ -11,7 +11,7 @@ from wtforms.validators import DataRequired, Length
 
 from nudge_sdk.documents import to_yaml
 from nudge_sdk.errors import DefinitionError
-from nudge_sdk.rules.authoring import load_definition, to_plain
+from nudge_sdk.rules.authoring import to_plain
 from nudge_sdk.rules.definition import Definition
 from nudge_sdk.store.protocol import DefinitionRow
 
@@ -21,7 +21,7 @@ from ..differences import differences
 from ..drafting import LONGEST_NOTE, Refused
 from ..pages import current_client, go, page
 from ..queries import Conflict
-from ..workspace import LISTS, SINGLE
+from ..workspace import LISTS, SINGLE, loaded, plainly
 
 blueprint = Blueprint("history", __name__, url_prefix="/history")
 
@@ -39,7 +39,7 @@ class RollBackForm(Form):
 @for_role("viewer")
 def show_all() -> Response:
     """Show every publication, the latest first."""
-    rows = current_client().store.definitions()
+    rows = list(_rows().values())
     return page("history/show_all.html", rows=rows[::-1], live=rows[-1].number if rows else 0)
 
 
@@ -66,7 +66,8 @@ def show(number: int) -> Response:
 @for_role("viewer")
 def document(number: int) -> Response:
     """Return a definition as YAML."""
-    text = to_yaml(_read(_row(number)))
+    row = _rows().get(number) or abort(404, f"There is no definition {number}.")
+    text = to_yaml(loaded(row.document))
     headers = {"Content-Disposition": f'attachment; filename="definition-{number}.yaml"'}
     return Response(text, mimetype="application/yaml", headers=headers)
 
@@ -89,13 +90,13 @@ def roll_back(number: int) -> AnyResponse:
 
 
 def _page(number: int, form: RollBackForm, *, problem: str = "", status: int = 200) -> Response:
-    rows = {row.number: row for row in current_client().store.definitions()}
-    row, live = _row(number), max(rows)
+    rows = _rows()
+    row, live = rows.get(number) or abort(404, f"There is no definition {number}."), max(rows)
     other = request.values.get("with", type=int)
     if other not in rows:
         other = live if number != live else max((each for each in rows if each < number), default=number)
     is_back = number < other
-    before, after = _read(rows[other]), _read(row)
+    before, after = loaded(rows[other].document), loaded(row.document)
     return page(
         "history/show.html",
         row=row,
@@ -129,14 +130,8 @@ def _changes(before: Definition, after: Definition) -> list[dict[str, Any]]:
 
 
 def _by_key(definition: Definition, field: str) -> dict[str, Any]:
-    plain = (to_plain(each) for each in getattr(definition, field))
-    return {each["key"]: {name: value for name, value in each.items() if name != "published_in"} for each in plain}
+    return {each.key: plainly(each) for each in getattr(definition, field)}
 
 
-def _row(number: int) -> DefinitionRow:
-    row = next((each for each in current_client().store.definitions() if each.number == number), None)
-    return row or abort(404, f"There is no definition {number}.")
-
-
-def _read(row: DefinitionRow) -> Definition:
-    return load_definition(row.document)[0]
+def _rows() -> dict[int, DefinitionRow]:
+    return {row.number: row for row in current_client().intake.current().rows}

@@ -15,7 +15,17 @@ from nudge_sdk.rules.signals import event_names
 from nudge_sdk.rules.wording import signal_words
 
 from ..access import current_actor, for_role
-from ..editing import Unfit, concerning, discard_entity, latest, meanwhile, save_entity, with_document
+from ..editing import (
+    Unfit,
+    concerning,
+    discard_entity,
+    latest,
+    meanwhile,
+    removal_page,
+    remove_entity,
+    save_entity,
+    with_document,
+)
 from ..forms import errors_of, key_from, place_problems
 from ..forms.conditions import is_asked, known_names
 from ..pages import current_client, current_workspace, forget_workspace, go, page
@@ -99,22 +109,14 @@ def save(key: str) -> AnyResponse:
 @for_role("editor")
 def confirm_removal(key: str) -> Response:
     """Say what refers to a milestone before it is removed."""
-    workspace = current_workspace()
-    milestone = workspace.entity(_KIND, key) or abort(404, f"There is no milestone {key}.")
-    return _removal(key, name_of(milestone))
+    return removal_page(_KIND, _found(key), uses_of_milestone)
 
 
 @blueprint.post("/<key>/remove/")
 @for_role("editor")
 def remove(key: str) -> AnyResponse:
     """Take a milestone out of the draft."""
-    milestone = current_workspace().entity(_KIND, key) or abort(404, f"There is no milestone {key}.")
-    try:
-        notice = save_entity(_KIND, key, None, seen=request.form.get("version", ""))
-    except Conflict:
-        forget_workspace()
-        return _removal(key, name_of(milestone), status=409)
-    return go("milestones.show_all", notice)
+    return remove_entity(_KIND, _found(key), uses_of_milestone)
 
 
 @blueprint.post("/<key>/discard/")
@@ -225,17 +227,8 @@ def _line(milestone: Milestone, definition: Definition) -> dict[str, Any]:
     }
 
 
-def _removal(key: str, name: str, status: int = 200) -> Response:
-    workspace = current_workspace()
-    return page(
-        "milestones/remove.html",
-        key=key,
-        name=name,
-        uses=uses_of_milestone(workspace.definition, key),
-        version=workspace.version(_KIND, key),
-        is_late=status == 409,
-        status=status,
-    )
+def _found(key: str) -> Any:
+    return current_workspace().entity(_KIND, key) or abort(404, f"There is no milestone {key}.")
 
 
 def _locale() -> str:

@@ -13,7 +13,17 @@ from nudge_sdk.rules.lint_findings import name_of
 from nudge_sdk.rules.wording import condition_words
 
 from ..access import current_actor, for_role
-from ..editing import Unfit, concerning, discard_entity, latest, meanwhile, save_entity, with_document
+from ..editing import (
+    Unfit,
+    concerning,
+    discard_entity,
+    latest,
+    meanwhile,
+    removal_page,
+    remove_entity,
+    save_entity,
+    with_document,
+)
 from ..forms import key_from
 from ..forms.conditions import is_asked, known_names
 from ..pages import current_workspace, forget_workspace, go, page
@@ -127,21 +137,14 @@ def save(key: str) -> AnyResponse:
 @for_role("editor")
 def confirm_removal(key: str) -> Response:
     """Say what refers to a segment before it is removed."""
-    segment = current_workspace().entity(_KIND, key) or abort(404, f"There is no segment {key}.")
-    return _removal(key, name_of(segment))
+    return removal_page(_KIND, _found(key), uses_of_segment)
 
 
 @blueprint.post("/<key>/remove/")
 @for_role("editor")
 def remove(key: str) -> AnyResponse:
     """Take a segment out of the draft."""
-    segment = current_workspace().entity(_KIND, key) or abort(404, f"There is no segment {key}.")
-    try:
-        notice = save_entity(_KIND, key, None, seen=request.form.get("version", ""))
-    except Conflict:
-        forget_workspace()
-        return _removal(key, name_of(segment), status=409)
-    return go("segments.show_all", notice)
+    return remove_entity(_KIND, _found(key), uses_of_segment)
 
 
 @blueprint.post("/<key>/discard/")
@@ -239,14 +242,5 @@ def _line(workspace: Workspace, segment: Segment, counts: dict[str, dict[str, di
     }
 
 
-def _removal(key: str, name: str, status: int = 200) -> Response:
-    workspace = current_workspace()
-    return page(
-        "segments/remove.html",
-        key=key,
-        name=name,
-        uses=uses_of_segment(workspace.definition, key),
-        version=workspace.version(_KIND, key),
-        is_late=status == 409,
-        status=status,
-    )
+def _found(key: str) -> Any:
+    return current_workspace().entity(_KIND, key) or abort(404, f"There is no segment {key}.")

@@ -15,7 +15,7 @@ from nudge_sdk.rules.selection import Chosen, Reason, select
 from nudge_sdk.rules.shortlists import shortlist
 from nudge_sdk.runtime.catalog import Catalog
 from nudge_sdk.runtime.failures import Failures
-from nudge_sdk.runtime.intake import Intake, definition_state
+from nudge_sdk.runtime.intake import Intake
 from nudge_sdk.runtime.profiles import Profiles, View
 from nudge_sdk.store.protocol import Exposure, Key
 
@@ -116,11 +116,9 @@ class Decider:
     def catalog(self) -> Catalog:
         """Return the published definitions, at most ``refresh_seconds`` old; the last good ones if none can be read."""
         if time.monotonic() >= self._refresh_at:
-            catalog = self.intake.catalog
             self._refresh_at = time.monotonic() + self.refresh_seconds
             try:
-                if self.intake.store.read_definition_state() != definition_state(catalog):
-                    return self.intake.refresh()
+                return self.intake.current()
             except Exception as error:
                 self.failures.note("refresh", error)
         return self.intake.catalog

@@ -107,6 +107,11 @@ class Intake:
         """The published definitions as last read."""
         return self._catalog or self.refresh()
 
+    def current(self) -> Catalog:
+        """Return the published definitions, read anew only where another one was published or came into force."""
+        catalog = self.catalog
+        return catalog if self.store.read_definition_state() == definition_state(catalog) else self.refresh()
+
     def refresh(self) -> Catalog:
         """Read the published definitions anew."""
         self.ready()
