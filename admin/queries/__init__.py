@@ -11,7 +11,6 @@ from .draft_rows import (
     Conflict,
     StoredDraft,
     add_drafts,
-    count_changes,
     drafts,
     drop_draft,
     drop_published,
@@ -19,7 +18,7 @@ from .draft_rows import (
     note,
     save_draft,
 )
-from .user_rows import User, note_log_in, put_user, user, users
+from .user_rows import User, note_log_in, put_user, user
 
 __all__ = [
     "ENGINE_OPTIONS",
@@ -28,7 +27,6 @@ __all__ = [
     "StoredDraft",
     "User",
     "add_drafts",
-    "count_changes",
     "db",
     "drafts",
     "drop_draft",
@@ -39,5 +37,4 @@ __all__ = [
     "put_user",
     "save_draft",
     "user",
-    "users",
 ]

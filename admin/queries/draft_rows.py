@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, CursorResult, Delete, Update, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, CursorResult, Delete, Update, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from nudge_sdk.errors import NudgeError
@@ -132,11 +132,6 @@ def history(entity: str = "", *, limit: int = 100, before_id: int | None = None)
         (row.id, AuditLine(row.at, row.actor, row.action, row.entity, _plain(row.before), _plain(row.after)))
         for row in db.session.execute(query).scalars()
     ]
-
-
-def count_changes() -> int:
-    """Return how many lines the history has."""
-    return db.session.execute(select(func.count()).select_from(Audit)).scalar_one()
 
 
 def _save(draft: StoredDraft, before: Any) -> None:

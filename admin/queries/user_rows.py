@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from nudge_sdk.store.schema import AdminUser
 
@@ -32,12 +32,6 @@ def user(name: str) -> User | None:
     """Return a user of the admin's own; None where there is none."""
     row = db.session.get(AdminUser, name)
     return User(row.name, row.password, _role(row.role), row.failures, row.last_failure_at) if row is not None else None
-
-
-def users() -> list[User]:
-    """Return all users of the admin's own, by name."""
-    rows = db.session.execute(select(AdminUser).order_by(AdminUser.name)).scalars()
-    return [User(row.name, "", _role(row.role), row.failures, row.last_failure_at) for row in rows]
 
 
 def put_user(user: User) -> None:

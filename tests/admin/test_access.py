@@ -151,7 +151,7 @@ def test_nothing_changes_when_a_viewer_tries_everything(client: NudgeClient) -> 
         from nudge_sdk.admin import queries
 
         assert queries.drafts() == ()
-        assert queries.count_changes() == 0
+        assert len(queries.history()) == 0
 
 
 def test_no_page_answers_with_an_error_of_ours(client: NudgeClient) -> None:
