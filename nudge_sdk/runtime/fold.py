@@ -47,6 +47,10 @@ ACCOUNT_WIDE = TRAIT_KINDS - {"identify", "opt_out", "opt_in"}
 _STEERING = frozenset({"convert", "churn", "opt_out", "opt_in"})
 
 
+class MovedMeanwhileError(Exception):
+    """Another process moved a member of this batch before its rows were locked; the batch begins anew."""
+
+
 class Work:
     """One subject while it is being folded."""
 
@@ -63,6 +67,11 @@ class Work:
         self.row = row
         self.ledger: Ledger = unpack_ledger(row.ledger)
         self.is_changed = self.is_ledger_changed = self.is_moved = False
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing was ever said of this subject."""
+        return not (self.is_changed or self.is_ledger_changed or self.row.state or self.row.ledger)
 
     def touch(self, day: int) -> None:
         """Widen the span of days that this subject's records lie on."""
@@ -125,6 +134,7 @@ class Fold:
         self.reached: list[Reached] = []
         self.episodes: dict[tuple[Key, int], EpisodeRow] = {}
         self._waiting: set[tuple[str, str, str, int]] = set()
+        self._movers: set[Key] = set()
 
     def take(self, records: Sequence[Record], *, import_id: str = "") -> list[SubjectRow]:
         """Fold records in; those whose identity is stored already change nothing.
@@ -142,7 +152,7 @@ class Fold:
     def absorb(self, records: Sequence[Record], *, import_id: str = "") -> None:
         """Do all that ``take`` does, but write no subject."""
         self._load_aliases(records)
-        self.lock(self._keys(records))
+        self._lock_all(records)
         facts = [record for record in records if record.kind != "exposure"]
         fresh = [record for record, new in zip(facts, self.transaction.insert_records(facts), strict=True) if new]
         reports = [record for record in records if record.kind == "exposure"]
@@ -150,6 +160,19 @@ class Fold:
         for record in sorted(fresh, key=lambda each: (each.counted_at, each.id)):
             self._take_one(record, import_id)
         self._take_reports(reports)
+        self._drop_blank()
+
+    def _lock_all(self, records: Sequence[Record]) -> None:
+        """Lock whom the records concern; an account stands still from then on, and so do its members."""
+        keys, wide = self._keys(records)
+        self.lock(keys)
+        if wide:
+            self.lock(self.transaction.members_of(wide))
+        if not self.transaction.is_alone:
+            known = dict(self.aliases.moves)
+            self._load_aliases(records)
+            if self.aliases.moves != known:
+                raise MovedMeanwhileError
 
     def step_to(self, now: int) -> None:
         """Step every locked subject through its boundaries up to an instant."""
@@ -230,7 +253,8 @@ class Fold:
                 self.aliases.moves[source] = Move(source, (alias.to_account_id, alias.to_user_id), alias.at, alias.id)
             wanted = {self.aliases.moves[source].target for source in found} - self.aliases.moves.keys()
 
-    def _keys(self, records: Sequence[Record]) -> set[Key]:
+    def _keys(self, records: Sequence[Record]) -> tuple[set[Key], set[str]]:
+        """Return the members and accounts that records concern, and the accounts of which they concern everybody."""
         keys: set[Key] = set()
         wide: set[str] = set()
         for record in records:
@@ -239,9 +263,7 @@ class Fold:
             if record.kind in ACCOUNT_WIDE:
                 wide.add(key[0])
         keys |= self._keys_of_moves(records, wide)
-        if wide:
-            keys.update(self.transaction.members_of(wide))
-        return keys
+        return keys, wide
 
     def _keys_of_moves(self, records: Sequence[Record], wide: set[str]) -> set[Key]:
         """Return whom the moves in a batch concern: who moves, from whom, and to whom."""
@@ -255,12 +277,18 @@ class Fold:
                 targets |= {ahead.resolve(move.target)} | ({before} if before != move.source else set())
                 sources.add(move.source)
         wide |= {account_id for account_id, _ in targets}
-        with_accounts = sources | {(account_id, "") for account_id, _ in sources}
-        return (
-            targets | {(account_id, "") for account_id, _ in targets} | self.transaction.existing(with_accounts)
-            if moves
-            else set()
-        )
+        # Those who move are locked even where nothing is known of them: somebody may be counting for them right now.
+        self._movers = sources | {(account_id, "") for account_id, _ in sources}
+        return self._movers | targets | {(account_id, "") for account_id, _ in targets}
+
+    def _drop_blank(self) -> None:
+        """Drop the rows that were made only to lock who moves."""
+        for key in self._movers:
+            work = self.works[key]
+            if work.is_blank and not work.is_moved:
+                self.transaction.delete_subject(key)
+                del self.works[key]
+        self._movers = set()
 
     def _take_one(self, record: Record, import_id: str) -> None:
         left: str | None = None
@@ -426,7 +454,7 @@ class Fold:
 
     def _join(self, source: Key, target: Key, renamed: tuple[str, str]) -> None:
         moved, into = self.works.get(source), self.works[target]
-        if moved is None or moved.is_moved:
+        if moved is None or moved.is_moved or moved.is_blank:
             return
         if renamed[0] != renamed[1]:
             rename_member(moved.state, *renamed, self.catalog.plan)

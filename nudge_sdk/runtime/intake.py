@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 import msgspec
 
-from nudge_sdk.errors import StoreBusyError
+from nudge_sdk.errors import StoreBusyError, StoreError
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.state import CAPACITY, Capacity
 from nudge_sdk.runtime.catalog import Catalog, learn_to_read
-from nudge_sdk.runtime.fold import Fold, Warm
+from nudge_sdk.runtime.fold import Fold, MovedMeanwhileError, Warm
 from nudge_sdk.store.protocol import Quarantined, Store, SubjectRow, Transaction
 
 log = logging.getLogger("nudge_sdk")
@@ -27,7 +28,7 @@ SWEEP_BATCH = 500
 RECOUNT_BATCH = 100
 PREPARE_WAIT = 10.0
 _ATTEMPTS = 3
-_OF_THE_STORE = frozenset({"OperationalError", "InterfaceError", "DatabaseError", "InternalError"})
+_OF_THE_DATA = frozenset({"DataError", "IntegrityError"})
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -180,7 +181,8 @@ class Intake:
 
         def work(transaction: Transaction, catalog: Catalog) -> list[SubjectRow]:
             fold = Fold(transaction, catalog, self.clock())
-            fold.lock(transaction.outdated(catalog.signals, limit=RECOUNT_BATCH))
+            keys = transaction.outdated(catalog.signals, limit=RECOUNT_BATCH)
+            fold.lock({(account_id, "") for account_id, _ in keys} | set(keys))
             return fold.write()
 
         return self._with_present_catalog(work, wait)
@@ -197,11 +199,12 @@ class Intake:
         self.ready(wait)
         for _ in range(_ATTEMPTS):
             catalog = self.catalog
-            with self.store.transaction(wait=wait) as transaction:
+            with suppress(MovedMeanwhileError), self.store.transaction(wait=wait) as transaction:
                 if transaction.definition_state() == definition_state(catalog):
                     return work(transaction, catalog)
-            self.refresh()
-        raise StoreBusyError("definitions are published faster than they can be read")
+            if definition_state(catalog) != self.store.read_definition_state():
+                self.refresh()
+        raise StoreBusyError("definitions are published, or members moved, faster than they can be read")
 
     def _bisect(self, records: Sequence[Record], position: Position, wait: float, error: Exception) -> list[SubjectRow]:
         if len(records) == 1:
@@ -229,9 +232,12 @@ class Intake:
 def _is_of_the_store(error: Exception) -> bool:
     """Whether the store is in trouble, whatever it is given: a full disk must not make every record look bad.
 
-    Drivers say so by the exceptions that PEP 249 names.
+    Drivers say by the exceptions that PEP 249 names whether they blame what they were given.
     """
-    return isinstance(error, StoreBusyError) or type(error.__cause__).__name__ in _OF_THE_STORE
+    if not isinstance(error, StoreError):
+        return False
+    blamed = {kind.__name__ for kind in type(error.__cause__).__mro__}
+    return isinstance(error, StoreBusyError) or not blamed & _OF_THE_DATA
 
 
 def definition_state(catalog: Catalog) -> tuple[int, int]:

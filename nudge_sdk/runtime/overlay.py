@@ -32,6 +32,8 @@ class Overlay:
         target_of: Where a member's records count instead, as far as that is known here.
     """
 
+    is_alone = True
+
     def __init__(self, rows: dict[Key, SubjectRow], target_of: Callable[[Key], Key | None]) -> None:
         self.rows = rows
         self._target_of = target_of
@@ -49,10 +51,6 @@ class Overlay:
             else SubjectRow(account_id=key[0], user_id=key[1])
             for key in keys
         }
-
-    def existing(self, keys: Iterable[Key]) -> set[Key]:
-        """Return those of the keys that have a row."""
-        return {key for key in keys if key in self.rows}
 
     def members_of(self, account_ids: Iterable[str]) -> list[Key]:
         """Return the members that are in memory."""

@@ -53,7 +53,7 @@ def publish(
     numbered = _numbered(checked, catalog, number)
     row = DefinitionRow(number, encode_definition(numbered), fingerprint(numbered), now, by, note, signals)
     with intake.store.transaction(wait=wait) as transaction:
-        if transaction.definition_state() != definition_state(catalog):
+        if transaction.definition_state(is_changing=True) != definition_state(catalog):
             row = msgspec.structs.replace(row, number=0)
         else:
             is_counted = not transaction.outdated(signals, limit=1)

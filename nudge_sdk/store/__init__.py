@@ -7,15 +7,18 @@ from nudge_sdk.store.protocol import Store
 
 __all__ = ["Store", "open_store"]
 
-_SUPPORTED = "This release supports sqlite:///relative.db, sqlite:////absolute/path.db and memory:// (for tests)."
+_SUPPORTED = (
+    "Say sqlite:///relative.db, sqlite:////absolute/path.db, postgresql://user@host/database, or memory:// (for tests)."
+)
+_POSTGRESQL = ("postgresql", "postgres", "postgresql+psycopg")
 
 
 def open_store(url: str) -> Store:
     """Return the store a URL names, without opening anything yet.
 
     Args:
-        url: ``sqlite:///relative.db``, ``sqlite:////absolute/path.db``, or ``memory://`` for a store that lives as
-            long as the process.
+        url: ``sqlite:///relative.db``, ``sqlite:////absolute/path.db``, ``postgresql://user@host/database``, or
+            ``memory://`` for a store that lives as long as the process.
 
     Raises:
         SetupError: The URL names no store of this release.
@@ -31,4 +34,15 @@ def open_store(url: str) -> Store:
         from nudge_sdk.store.sqlite import SqliteStore
 
         return SqliteStore(rest[1:])
+    if scheme in _POSTGRESQL and separator:
+        return _postgresql(f"postgresql://{rest}")
     raise SetupError(f"{url!r} names no store. {_SUPPORTED}")
+
+
+def _postgresql(url: str) -> Store:
+    try:
+        from nudge_sdk.store.postgresql import PostgresqlStore
+    except ImportError as error:
+        text = f"a PostgreSQL store needs psycopg ({error}); run: pip install 'nudge-sdk[postgresql]'"
+        raise SetupError(text) from error
+    return PostgresqlStore(url)

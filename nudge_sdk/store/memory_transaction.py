@@ -90,6 +90,8 @@ class Tables:
 class MemoryTransaction:
     """See ``store.protocol.Transaction``."""
 
+    is_alone = True
+
     def __init__(self, tables: Tables) -> None:
         self._subjects = Overlay(tables.subjects)
         self._events = Overlay(tables.events)
@@ -116,9 +118,6 @@ class MemoryTransaction:
 
     def _subject(self, key: Key) -> SubjectRow:
         return self._subjects.get(key) or SubjectRow(account_id=key[0], user_id=key[1])
-
-    def existing(self, keys: Iterable[Key]) -> set[Key]:
-        return {key for key in keys if self._subjects.get(key) is not None}
 
     def members_of(self, account_ids: Iterable[str]) -> list[Key]:
         wanted = set(account_ids)
@@ -208,7 +207,7 @@ class MemoryTransaction:
         behind = sorted(outdated(self._subjects.values(), signals), key=lambda row: row.signals)[:limit]
         return sorted(row.key for row in behind)
 
-    def definition_state(self) -> tuple[int, int]:
+    def definition_state(self, *, is_changing: bool = False) -> tuple[int, int]:
         return definition_state(self._definitions.values())
 
     def put_definition(self, row: DefinitionRow) -> None:

@@ -172,13 +172,16 @@ class Quarantined(msgspec.Struct, frozen=True, array_like=True):
 
 
 class FoldTransaction(Protocol):
-    """What the fold needs of a transaction."""
+    """What the fold needs of a transaction.
+
+    Attributes:
+        is_alone: Whether nobody else can write while it is open; otherwise only what it has locked stays as it is.
+    """
+
+    is_alone: bool
 
     def lock_subjects(self, keys: Iterable[Key]) -> dict[Key, SubjectRow]:
         """Insert rows that are missing, lock all in sorted order, return them."""
-
-    def existing(self, keys: Iterable[Key]) -> set[Key]:
-        """Return those of the keys that have a row."""
 
     def members_of(self, account_ids: Iterable[str]) -> list[Key]:
         """Return the keys of all members of these accounts that have a row."""
@@ -233,8 +236,11 @@ class Transaction(FoldTransaction, Protocol):
     def outdated(self, signals: int, *, limit: int) -> list[Key]:
         """Return keys with a state that counts an older signal set."""
 
-    def definition_state(self) -> tuple[int, int]:
-        """Return (number of the newest definition, number of the newest live one); 0 for none."""
+    def definition_state(self, *, is_changing: bool = False) -> tuple[int, int]:
+        """Return (number of the newest definition, number of the newest live one); 0 for none.
+
+        Nobody publishes until this transaction ends. ``is_changing`` is said by who is going to.
+        """
 
     def put_definition(self, row: DefinitionRow) -> None: ...
     def release_import(self, import_id: str, next_change: int) -> int:
@@ -248,7 +254,10 @@ class Store(Protocol):
     """Durable memory. Every call waits at most its bound, then raises StoreBusyError."""
 
     def transaction(self, *, wait: float) -> AbstractContextManager[Transaction]:
-        """Begin a write transaction, waiting at most ``wait`` seconds for others."""
+        """Begin a write transaction, waiting at most ``wait`` seconds for others.
+
+        Others may be waited for when it begins, or at whatever is locked or written in it.
+        """
 
     def read_subjects(self, keys: Sequence[Key]) -> dict[Key, SubjectRow]:
         """Read rows outside a transaction; never waits for writers."""

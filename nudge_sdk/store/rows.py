@@ -77,10 +77,12 @@ def pack_record(record: Record) -> EventRow:
         raise RecordError("at", f"{at} or {record.received_at} is out of range; give microseconds since 1970")
     try:
         message_id = pack_id(record.id)
-        f"{record.account_id}{record.user_id}{record.name}{record.release}".encode()
+        texts = f"{record.account_id}{record.user_id}{record.name}{record.release}".encode()
         data = _pack_data(record.data) if record.data else None
     except UnicodeEncodeError as error:
         raise RecordError("text", f"{error.object!r} holds half a character (a lone surrogate); remove it") from None
+    if b"\0" in texts:
+        raise RecordError("text", "an account, a user, a name or a release holds a NUL character; remove it")
     return (
         (at + delay if delay < -CLOCK_TOLERANCE else at) // DAY,
         record.account_id,

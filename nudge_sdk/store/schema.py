@@ -32,6 +32,7 @@ Small = Annotated[int, mapped_column(SmallInteger)]
 
 _NAMES = {"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"}
 _CLUSTERED = {"sqlite_with_rowid": False}
+_PARTITIONED = {**_CLUSTERED, "postgresql_partition_by": "RANGE (day)"}
 _NUMBERED = {"sqlite_autoincrement": True}
 _DUE = f"next_change < {FOREVER} AND import_id = ''"
 
@@ -116,7 +117,7 @@ class Event(Base):
     """
 
     __tablename__ = "nudge_events"
-    __table_args__ = _CLUSTERED
+    __table_args__ = _PARTITIONED
     day: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     account_id: Mapped[KeyText]
     user_id: Mapped[KeyText]

@@ -10,39 +10,17 @@ from typing import Any
 
 from nudge_sdk.errors import StoreError
 from nudge_sdk.rules.records import Record
-from nudge_sdk.rules.times import SECOND
 from nudge_sdk.store import sqlite_statements as sql
-from nudge_sdk.store.migrations import HEAD_REVISION
-from nudge_sdk.store.protocol import (
-    Alias,
-    DefinitionRow,
-    EpisodeRow,
-    Exposure,
-    Key,
-    Quarantined,
-    Reached,
-    SubjectRow,
-    Transition,
-)
-from nudge_sdk.store.rows import identity, in_order, pack_record
+from nudge_sdk.store import statements
+from nudge_sdk.store.protocol import Key
+from nudge_sdk.store.rows import in_order
+from nudge_sdk.store.sql_store import LEASE_WAIT, MIGRATION_WAIT, SqlStore
 from nudge_sdk.store.sqlite_connections import Connections, connect, prepare_for_writing, translated
-from nudge_sdk.store.sqlite_transaction import (
-    SqliteTransaction,
-    among,
-    by_table,
-    flat,
-    stored_on_other_days,
-    subject_from,
-)
-
-LEASE_WAIT = 1.0
-"""Seconds that taking or giving back a lease waits for other writers."""
-
-MIGRATION_WAIT = 60.0
-"""Seconds that a starting process waits for another one that is migrating."""
+from nudge_sdk.store.sqlite_transaction import SqliteLookup, SqliteTransaction, flat
+from nudge_sdk.store.subject_rows import by_table
 
 
-class SqliteStore:
+class SqliteStore(SqlStore):
     """Durable memory in one SQLite file; see ``store.protocol.Store``.
 
     Args:
@@ -52,24 +30,24 @@ class SqliteStore:
     def __init__(self, path: str) -> None:
         self.path = path
         self._connections = Connections(path)
-        self._read = self._connections.read
+
+    def _read(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        return self._connections.read(statement, parameters)
 
     @contextmanager
     def transaction(self, *, wait: float) -> Iterator[SqliteTransaction]:
         with self._connections.writing(wait) as connection:
             yield SqliteTransaction(connection)
 
-    def read_subjects(self, keys: Sequence[Key]) -> dict[Key, SubjectRow]:
-        few = _few(keys, sql.READ_FEW)
-        rows = self._read(*few) if few else self._by_key(sql.read_subjects, keys)
-        return {(row[0], row[1]): subject_from(row) for row in rows}
+    def _change(self, statement: str, parameters: Sequence[Any]) -> int:
+        with self._connections.writing(LEASE_WAIT) as connection:
+            return connection.execute(statement, parameters).rowcount
 
-    def read_ledger_versions(self, keys: Sequence[Key]) -> dict[Key, int]:
-        versions = dict.fromkeys(keys, 0)
-        few = _few(keys, sql.READ_FEW_VERSIONS)
-        rows = self._read(*few) if few else self._by_key(sql.read_versions, keys)
-        versions.update(((row[0], row[1]), row[2]) for row in rows)
-        return versions
+    def _many_subjects(self, keys: Sequence[Key]) -> list[Any]:
+        return self._by_key(sql.read_subjects, keys)
+
+    def _many_versions(self, keys: Sequence[Key]) -> list[Any]:
+        return self._by_key(sql.read_versions, keys)
 
     def _by_key(self, query: Callable[[str, int], str], keys: Sequence[Key]) -> list[Any]:
         return [
@@ -79,78 +57,17 @@ class SqliteStore:
             for row in self._read(query(table, len(piece)), flat(piece))
         ]
 
-    def read_alias(self, key: Key) -> Alias | None:
-        rows = self._read(sql.ALIAS, key)
-        return Alias(*rows[0]) if rows else None
-
-    def read_position(self, journal: str) -> int | None:
-        rows = self._read(sql.POSITION, (journal,))
-        return rows[0][0] if rows else None
-
-    def read_definition_state(self) -> tuple[int, int]:
-        newest, live = self._read(sql.DEFINITION_STATE)[0]
-        return (newest, live)
-
-    def count_outdated(self, signals: int) -> int:
-        count: int = self._read(sql.COUNT_OUTDATED, (signals,))[0][0]
-        return count
-
     def read_known(self, records: Sequence[Record]) -> list[bool]:
-        rows = [pack_record(record) for record in records]
-        known = stored_on_other_days(self._read, rows)
-        known |= set(map(identity, among(self._read, sql.stored_events, [row[:5] for row in rows])))
-        return [identity(row) in known for row in rows]
-
-    def definitions(self) -> list[DefinitionRow]:
-        return [DefinitionRow(*row) for row in self._read(sql.DEFINITIONS)]
-
-    def subjects(self, *, after: Key | None = None, limit: int = 1000, members: bool | None = None) -> list[SubjectRow]:
-        query = {None: sql.PAGE_ALL, True: sql.PAGE_MEMBERS, False: sql.PAGE_ACCOUNTS}[members]
-        return [subject_from(row) for row in self._read(query, (*(after or ("", "")), limit))]
-
-    def transitions(self, account_id: str, user_id: str) -> list[Transition]:
-        rows = self._read(sql.TRANSITIONS, (account_id, user_id))
-        return [Transition(*(*row[:9], bool(row[9]), row[10])) for row in rows]
-
-    def episodes(self, account_id: str, user_id: str) -> list[EpisodeRow]:
-        return [EpisodeRow(*row) for row in self._read(sql.EPISODES, (account_id, user_id))]
-
-    def exposures(self, account_id: str, user_id: str) -> list[Exposure]:
-        return [Exposure(*row) for row in self._read(sql.EXPOSURES, (account_id, user_id))]
-
-    def reached(self, account_id: str, user_id: str) -> list[Reached]:
-        return [Reached(*row) for row in self._read(sql.REACHED, (account_id, user_id))]
+        return SqliteLookup(self._read).known(records)
 
     def records(self) -> Iterator[Record]:
-        return in_order(self._connections.stream(sql.EVENTS))
+        return in_order(self._connections.stream(statements.EVENTS))
 
-    def quarantined(self) -> list[Quarantined]:
-        return [Quarantined(*row) for row in self._read(sql.QUARANTINED)]
+    def _revision(self) -> str | None:
+        return _revision(self._read)
 
-    def acquire_lease(self, name: str, holder: str, *, now: int, seconds: float) -> bool:
-        rows = self._read(sql.LEASE, (name,))
-        if rows and rows[0][0] != holder and rows[0][1] > now:
-            return False
-        until = now + round(seconds * SECOND)
-        with self._connections.writing(LEASE_WAIT) as connection:
-            return connection.execute(sql.TAKE_LEASE, (name, holder, until, now)).rowcount == 1
-
-    def release_lease(self, name: str, holder: str) -> None:
-        with self._connections.writing(LEASE_WAIT) as connection:
-            connection.execute(sql.RELEASE_LEASE, (name, holder))
-
-    def migrate(self) -> None:
-        """Bring the schema to this release's version; safe to call from several processes at once.
-
-        Raises:
-            StoreBusyError: Another process migrated for too long.
-            StoreError: The file cannot be written, or a newer release made its schema.
-        """
-        if not self.schema_is_current():
-            _migrate(self.path)
-
-    def schema_is_current(self) -> bool:
-        return _revision(self._read) == HEAD_REVISION
+    def _migrate(self) -> None:
+        _migrate(self.path)
 
     def close(self) -> None:
         self._connections.close()
@@ -159,20 +76,10 @@ class SqliteStore:
         self._connections.after_fork()
 
 
-def _few(keys: Sequence[Key], queries: Sequence[str]) -> tuple[str, Key | tuple[str] | tuple[str, str, str]] | None:
-    """Return query and parameters for what a request asks for: a member, an account, or one of each."""
-    if len(keys) == 1:
-        return (queries[0], keys[0]) if keys[0][1] else (queries[1], keys[0][:1])
-    if len(keys) != 2 or bool(keys[0][1]) == bool(keys[1][1]):
-        return None
-    member, account = keys if keys[0][1] else (keys[1], keys[0])
-    return queries[2], (*member, account[0])
-
-
 def _revision(read: Callable[[str], list[Any]]) -> str | None:
     if not read("SELECT 1 FROM sqlite_master WHERE name = 'nudge_alembic_version'"):
         return None
-    rows = read(sql.REVISION)
+    rows = read(statements.REVISION)
     return rows[0][0] if rows else None
 
 
@@ -182,7 +89,7 @@ def _migrate(path: str) -> None:
     from sqlalchemy.exc import DBAPIError
     from sqlalchemy.pool import NullPool
 
-    from nudge_sdk.store.migrations.runner import knows_revision, upgrade
+    from nudge_sdk.store.migrations.runner import upgrade_from
 
     try:
         with closing(connect(path)) as raw:
@@ -192,10 +99,7 @@ def _migrate(path: str) -> None:
             with create_engine("sqlite://", creator=lambda: raw, poolclass=NullPool).connect() as connection:
                 raw.execute("BEGIN IMMEDIATE")
                 with connection.begin():
-                    revision = _revision(lambda query: raw.execute(query).fetchall())
-                    if revision is not None and not knows_revision(revision):
-                        raise StoreError(f"{path} has schema {revision} of a newer nudge-sdk; install that one.")
-                    upgrade(connection)
+                    upgrade_from(_revision(lambda query: raw.execute(query).fetchall()), connection, path)
     except sqlite3.Error as error:
         raise translated(error, path) from error
     except DBAPIError as error:

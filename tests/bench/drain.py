@@ -30,7 +30,7 @@ from nudge_sdk.store import open_store
 from nudge_sdk.store.protocol import Key, SubjectRow
 from nudge_sdk.store.rows import EventRow, pack_record
 from nudge_sdk.store.sqlite_connections import connect, prepare_for_writing
-from nudge_sdk.store.sqlite_statements import INSERT_EVENT
+from nudge_sdk.store.statements import INSERT_EVENT
 from tests.bench.harness import Figure, Limit, Scale, by_turns, endless, ratios, significant
 from tests.bench.product import DONE, EVENTS, PEOPLE, START, Done, Steps, client, definition
 

@@ -205,11 +205,12 @@ class TransactionsContract:
         busy: list[bool] = []
 
         def blocked() -> None:
-            with pytest.raises(StoreBusyError), store.transaction(wait=0.05):
-                pass
+            with pytest.raises(StoreBusyError), store.transaction(wait=0.05) as transaction:
+                transaction.lock_subjects([MEMBER])
             busy.append(True)
 
-        with store.transaction(wait=WAIT):
+        with store.transaction(wait=WAIT) as transaction:
+            transaction.lock_subjects([MEMBER])
             in_threads(blocked)
         assert busy == [True]
         assert insert(store, record()) == [True]

@@ -27,11 +27,9 @@ def test_every_memory_store_has_a_memory_of_its_own() -> None:
     assert insert(second, record()) == [True]
 
 
-@pytest.mark.parametrize(
-    "url", ["", "memory:", "memory://x", "nudge.db", "sqlite:nudge.db", "postgresql://localhost/nudge", "mysql://h/d"]
-)
+@pytest.mark.parametrize("url", ["", "memory:", "memory://x", "nudge.db", "sqlite:nudge.db", "mysql://h/d"])
 def test_a_url_of_no_store_is_refused_with_what_is_supported(url: str) -> None:
-    with pytest.raises(SetupError, match=r"supports sqlite:///.*memory://"):
+    with pytest.raises(SetupError, match=r"Say sqlite:///.*postgresql://.*memory://"):
         open_store(url)
 
 

@@ -10,6 +10,8 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from nudge_sdk.errors import StoreError
+
 # Alembic keeps the running environment in a module-wide variable.
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -21,19 +23,24 @@ def configuration() -> Config:
     return config
 
 
-def knows_revision(revision: str) -> bool:
-    """Return whether a revision found in a database is one of this release's."""
-    known = {script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()}
-    return revision in known
-
-
-def upgrade(connection: Connection) -> None:
+def upgrade_from(revision: str | None, connection: Connection, where: str) -> None:
     """Bring the schema to the newest revision.
 
     Args:
+        revision: The one it has, None for none.
         connection: Inside a transaction that keeps every other migrating process out; it is not committed here.
+        where: The database, for messages.
+
+    Raises:
+        StoreError: A newer release made the schema.
     """
+    if revision is not None and revision not in _known_revisions():
+        raise StoreError(f"{where} has schema {revision} of a newer nudge-sdk; install that one.")
     config = configuration()
     config.attributes["connection"] = connection
     with _ONE_AT_A_TIME:
         command.upgrade(config, "head")
+
+
+def _known_revisions() -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()}

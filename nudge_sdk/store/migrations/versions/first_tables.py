@@ -126,7 +126,13 @@ def _events() -> None:
         sa.Column("release", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("day", "account_id", "user_id", "at", "id", name="pk_nudge_events"),
         sqlite_with_rowid=False,
+        postgresql_partition_by="RANGE (day)",
     )
+    if op.get_bind().dialect.name == "postgresql":
+        # A partition a month is made when its first event comes. What devices without a clock say goes to these two;
+        # a default partition would have to be locked whole each time another is made.
+        op.execute("CREATE TABLE nudge_events_before PARTITION OF nudge_events FOR VALUES FROM (MINVALUE) TO (10957)")
+        op.execute("CREATE TABLE nudge_events_after PARTITION OF nudge_events FOR VALUES FROM (47482) TO (MAXVALUE)")
     op.create_table(
         "nudge_clamped",
         sa.Column("at", sa.BigInteger(), autoincrement=False, nullable=False),

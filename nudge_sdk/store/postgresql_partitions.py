@@ -1,0 +1,79 @@
+"""The partitions of the event table: one a month, made when its first event comes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from nudge_sdk.rules.times import DAY, SECOND, day_of
+from nudge_sdk.store import postgresql_statements as sql
+from nudge_sdk.store.postgresql_connections import Connections
+
+PREFIX = "nudge_events_"
+
+_FIRST_YEAR, _LAST_YEAR = 2000, 2100
+"""Events of other years, such as those of a device without a clock, share two partitions that are always there."""
+
+_WAIT = 5.0
+
+
+class Partitions:
+    """Makes room for events.
+
+    Args:
+        connections: Where to; each partition is made in a transaction of its own.
+    """
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._known: set[str] = set()
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Forget a parent's lock."""
+        self._lock = threading.Lock()
+
+    def ensure(self, days: Iterable[int]) -> None:
+        """Make the partitions of these UTC days that are missing."""
+        missing = {month for month in map(_month_of, days) if month and _name(month) not in self._known}
+        if missing:
+            with self._lock:
+                self._make(sorted(missing))
+
+    def _make(self, months: list[tuple[int, int]]) -> None:
+        self._known = {row[0] for row in self._connections.read(sql.PARTITIONS)}
+        missing = [month for month in months if _name(month) not in self._known]
+        if not missing:
+            return
+        connection = self._connections.open(_WAIT)
+        try:
+            for month in missing:
+                with self._connections.translating(), connection.transaction():
+                    connection.execute(sql.LOCK_TO_PARTITION)
+                    if not connection.execute("SELECT to_regclass(%s)", (_name(month),)).fetchone()[0]:  # type: ignore[index]
+                        for statement in sql.make_partition(_name(month), *_days(month)):
+                            connection.execute(statement)
+                self._known.add(_name(month))
+        finally:
+            connection.close()
+
+
+def _month_of(day: int) -> tuple[int, int] | None:
+    try:
+        at = datetime.fromtimestamp(day * DAY / SECOND, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+    return (at.year, at.month) if _FIRST_YEAR <= at.year < _LAST_YEAR else None
+
+
+def _name(month: tuple[int, int]) -> str:
+    return f"{PREFIX}{month[0]}_{month[1]:02}"
+
+
+def _days(month: tuple[int, int]) -> tuple[int, int]:
+    """Return the first day of a month and of the next one."""
+    year, number = month
+    following = (year + number // 12, number % 12 + 1)
+    first, end = (datetime(*each, 1, tzinfo=UTC) for each in (month, following))
+    return day_of(round(first.timestamp()) * SECOND), day_of(round(end.timestamp()) * SECOND)

@@ -1,0 +1,140 @@
+"""What a store reads alike from every database."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from nudge_sdk.rules.times import SECOND
+from nudge_sdk.store import statements
+from nudge_sdk.store.migrations import HEAD_REVISION
+from nudge_sdk.store.protocol import (
+    Alias,
+    DefinitionRow,
+    EpisodeRow,
+    Exposure,
+    Key,
+    Quarantined,
+    Reached,
+    SubjectRow,
+    Transition,
+)
+from nudge_sdk.store.subject_rows import subject_from
+
+LEASE_WAIT = 1.0
+"""Seconds that taking or giving back a lease waits for other writers."""
+
+MIGRATION_WAIT = 60.0
+"""Seconds that a starting process waits for another one that is migrating."""
+
+
+class SqlStore(ABC):
+    """The reads of ``store.protocol.Store``, outside any transaction."""
+
+    @abstractmethod
+    def _read(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """Return the rows of a query."""
+
+    @abstractmethod
+    def _many_subjects(self, keys: Sequence[Key]) -> list[Any]:
+        """Return the rows of any number of keys."""
+
+    @abstractmethod
+    def _many_versions(self, keys: Sequence[Key]) -> list[Any]:
+        """Return (account_id, user_id, ledger_version) of any number of keys."""
+
+    @abstractmethod
+    def _change(self, statement: str, parameters: Sequence[Any]) -> int:
+        """Run one statement in a transaction of its own; how many rows it changed."""
+
+    @abstractmethod
+    def _revision(self) -> str | None:
+        """Return the revision of the schema, or None if there is none."""
+
+    @abstractmethod
+    def _migrate(self) -> None:
+        """Bring the schema to this release's version."""
+
+    def read_subjects(self, keys: Sequence[Key]) -> dict[Key, SubjectRow]:
+        few = _few(keys, statements.READ_FEW)
+        rows = self._read(*few) if few else self._many_subjects(keys)
+        return {(row[0], row[1]): subject_from(row) for row in rows}
+
+    def read_ledger_versions(self, keys: Sequence[Key]) -> dict[Key, int]:
+        versions = dict.fromkeys(keys, 0)
+        few = _few(keys, statements.READ_FEW_VERSIONS)
+        rows = self._read(*few) if few else self._many_versions(keys)
+        versions.update(((row[0], row[1]), row[2]) for row in rows)
+        return versions
+
+    def read_alias(self, key: Key) -> Alias | None:
+        rows = self._read(statements.ALIAS, key)
+        return Alias(*rows[0]) if rows else None
+
+    def read_position(self, journal: str) -> int | None:
+        rows = self._read(statements.POSITION, (journal,))
+        return rows[0][0] if rows else None
+
+    def read_definition_state(self) -> tuple[int, int]:
+        newest, live = self._read(statements.DEFINITION_STATE)[0]
+        return (newest, live)
+
+    def count_outdated(self, signals: int) -> int:
+        count: int = self._read(statements.COUNT_OUTDATED, (signals,))[0][0]
+        return count
+
+    def definitions(self) -> list[DefinitionRow]:
+        return [DefinitionRow(*row) for row in self._read(statements.DEFINITIONS)]
+
+    def subjects(self, *, after: Key | None = None, limit: int = 1000, members: bool | None = None) -> list[SubjectRow]:
+        pages = {None: statements.PAGE_ALL, True: statements.PAGE_MEMBERS, False: statements.PAGE_ACCOUNTS}
+        return [subject_from(row) for row in self._read(pages[members], (*(after or ("", "")), limit))]
+
+    def transitions(self, account_id: str, user_id: str) -> list[Transition]:
+        rows = self._read(statements.TRANSITIONS, (account_id, user_id))
+        return [Transition(*(*row[:9], bool(row[9]), row[10])) for row in rows]
+
+    def episodes(self, account_id: str, user_id: str) -> list[EpisodeRow]:
+        return [EpisodeRow(*row) for row in self._read(statements.EPISODES, (account_id, user_id))]
+
+    def exposures(self, account_id: str, user_id: str) -> list[Exposure]:
+        return [Exposure(*row) for row in self._read(statements.EXPOSURES, (account_id, user_id))]
+
+    def reached(self, account_id: str, user_id: str) -> list[Reached]:
+        return [Reached(*row) for row in self._read(statements.REACHED, (account_id, user_id))]
+
+    def quarantined(self) -> list[Quarantined]:
+        return [Quarantined(*row) for row in self._read(statements.QUARANTINED)]
+
+    def acquire_lease(self, name: str, holder: str, *, now: int, seconds: float) -> bool:
+        rows = self._read(statements.LEASE, (name,))
+        if rows and rows[0][0] != holder and rows[0][1] > now:
+            return False
+        return self._change(statements.TAKE_LEASE, (name, holder, now + round(seconds * SECOND), now)) == 1
+
+    def release_lease(self, name: str, holder: str) -> None:
+        self._change(statements.RELEASE_LEASE, (name, holder))
+
+    def migrate(self) -> None:
+        """Bring the schema to this release's version; safe to call from several processes at once.
+
+        Raises:
+            StoreBusyError: Another process migrated for too long.
+            StoreError: The database cannot be written, or a newer release made its schema.
+        """
+        if not self.schema_is_current():
+            self._migrate()
+
+    def schema_is_current(self) -> bool:
+        return self._revision() == HEAD_REVISION
+
+
+def _few(keys: Sequence[Key], queries: Sequence[str]) -> tuple[str, Key | tuple[str] | tuple[str, str, str]] | None:
+    """Return query and parameters for what a request asks for: a member, an account, or one of each."""
+    if len(keys) == 1:
+        return (queries[0], keys[0]) if keys[0][1] else (queries[1], keys[0][:1])
+    if len(keys) != 2 or bool(keys[0][1]) == bool(keys[1][1]):
+        return None
+    member, account = keys if keys[0][1] else (keys[1], keys[0])
+    return queries[2], (*member, account[0])
