@@ -5,7 +5,6 @@ What no request needs, explaining and publishing, is imported where it is used: 
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 import weakref
@@ -15,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from nudge_sdk.errors import RecordError, StoreBusyError
+from nudge_sdk.errors import RecordError
 from nudge_sdk.options import Drain, Options, checked, definition_of, folder_beside, journal_limits
 from nudge_sdk.rules.definition import Definition
 from nudge_sdk.rules.records import Kind
@@ -30,6 +29,7 @@ from nudge_sdk.runtime.journal import Journal
 from nudge_sdk.runtime.profiles import Profiles, View
 from nudge_sdk.runtime.recorder import Recorder, present
 from nudge_sdk.runtime.sayings import Reporter, ReportKind, Saying, quiet, report
+from nudge_sdk.runtime.upkeep import Upkeep, prepare
 from nudge_sdk.store import open_store
 from nudge_sdk.store.protocol import Key, Store
 
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from nudge_sdk.answers import Explanation
     from nudge_sdk.rules.explaining import StandingReport
     from nudge_sdk.runtime.publishing import Progress
-
-log = logging.getLogger("nudge_sdk")
 
 T = TypeVar("T")
 DEFAULTS = Options()
@@ -94,6 +92,7 @@ class NudgeClient:
         self.recorder = Recorder(
             self.intake, self.profiles, journal=queue, thread=thread, clock=self.now, release=options.release
         )
+        self.upkeep = Upkeep(self.intake, self.profiles, journal=queue, drainer=self.drainer, thread=thread)
         self.recorder.store_wait = options.store_wait
         self.recorder.repeat_within = round(options.repeat_seconds * 1_000_000)
         self.decider = Decider(
@@ -356,7 +355,7 @@ class NudgeClient:
             timeout: Most seconds to wait.
         """
         try:
-            return self._flush(time.monotonic() + timeout)
+            return self.upkeep.flush(time.monotonic() + timeout)
         except Exception as error:
             return self._failed("flush", error, False)
 
@@ -369,7 +368,7 @@ class NudgeClient:
             How many there were; 0 where another process is at it.
         """
         try:
-            return self._sweep()
+            return self.upkeep.sweep()
         except Exception as error:
             return self._failed("sweep", error, 0)
 
@@ -379,16 +378,7 @@ class NudgeClient:
         Args:
             deadline: Most seconds to take.
         """
-        until = time.monotonic() + deadline
-        thread = self.recorder.thread
-        has_stopped = thread is None or thread.stop(deadline)
-        if self.recorder.journal is not None:
-            self.recorder.journal.close()
-        # A thread that is still in the middle of a batch lets go by itself when that is over.
-        if has_stopped:
-            self._quietly(lambda: thread is None or self._flush(until))
-            self._let_others_drain()
-            self._quietly(self.store.close)
+        self.upkeep.close(deadline)
 
     def __enter__(self) -> Self:
         return self
@@ -397,20 +387,7 @@ class NudgeClient:
         self.close()
 
     def _prepare(self, wait: float) -> None:
-        """Before the store is first used: its schema, and a first definition where the host gave one."""
-        if self.options.migrate and not self.store.schema_is_current():
-            if self.intake.is_prepared_by_parent:
-                raise StoreBusyError("the process this one was forked from is making the tables; try again")
-            # Migrating waits a minute for others, and a request may be waiting here.
-            with self.store.transaction(wait=wait):
-                pass
-            self.store.migrate()
-        if self._definition is not None and self.store.read_definition_state() == (0, 0):
-            from nudge_sdk.runtime.publishing import make_live, publish
-
-            note = "The definition the host came with"
-            publish(self.intake, self._definition, by="host", note=note, wait=wait, is_first=True)
-            make_live(self.intake)
+        prepare(self.intake, wait, migrate=self.options.migrate, first=self._definition)
 
     def _track_one(self, event: Mapping[str, Any]) -> bool:
         try:
@@ -440,45 +417,12 @@ class NudgeClient:
         now = self.now() if at is None else check_instant(at, "at")
         return self.profiles.view(key, now, self.decider.catalog(), is_kept=at is None)
 
-    def _flush(self, until: float) -> bool:
-        if self.drainer is None:
-            return True
-        try:
-            return self.drainer.flush(until)
-        finally:
-            if self.recorder.thread is None:
-                self._let_others_drain()
-
-    def _sweep(self) -> int:
-        if self.drainer is not None and self.drainer.folder.is_dir():
-            try:
-                return self.drainer.sweep()
-            finally:
-                if self.recorder.thread is None:
-                    self._let_others_drain()
-        total = 0
-        while rows := self.intake.sweep(wait=10.0):
-            total += len(rows)
-            for row in rows:
-                self.profiles.forget(row.account_id)
-        return total
-
-    def _let_others_drain(self) -> None:
-        if self.drainer is not None:
-            self.drainer.close()
-
     def _failed(self, what: str, error: Exception, neutral: T) -> T:
         """Answer neutrally, count the failure, and say it once per cause."""
         if self.options.on_error == "raise":
             raise error
         self._failures.note(what, error)
         return neutral
-
-    def _quietly(self, work: Callable[[], object]) -> None:
-        try:
-            work()
-        except Exception as error:
-            log.warning("closing: %s; the journal keeps what is not in the store yet", error)
 
     def _after_fork(self) -> None:
         for part in (self._failures, self.drainer, self.intake, self.profiles, self.recorder, self.store):
