@@ -14,7 +14,8 @@ from nudge_sdk.errors import StoreBusyError, StoreError
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.state import CAPACITY, Capacity
 from nudge_sdk.runtime.catalog import Catalog, learn_to_read
-from nudge_sdk.runtime.fold import Fold, MovedMeanwhileError, Warm
+from nudge_sdk.runtime.fold import Fold, MovedMeanwhileError
+from nudge_sdk.runtime.work import Warm
 from nudge_sdk.store.protocol import Quarantined, Store, SubjectRow, Transaction
 
 log = logging.getLogger("nudge_sdk")
