@@ -118,6 +118,7 @@ class NudgeClient:
         account: str | None = None,
         at: datetime | str | int | None = None,
         id: str | None = None,
+        connection: Any = None,
     ) -> bool:
         """Say that a member did something.
 
@@ -128,16 +129,20 @@ class NudgeClient:
             account: In which account; None for the user's personal one.
             at: When, if not now: an aware datetime, ISO 8601 with offset, or microseconds.
             id: Message id; the same (account, user, id, at) counts once.
+            connection: A connection or session of the host's to the store's database (SQLAlchemy's, Django's, or the
+                driver's own): the event counts if its transaction commits, and leaves no trace if that rolls back.
 
         Returns:
-            Whether it is safe: True survives ``kill -9`` of this process.
+            Whether it is safe: True survives ``kill -9`` of this process; with ``connection``, once that commits.
         """
         try:
             recorder = self.recorder
             event = check_name(event, "event")
-            recorder.write(
-                recorder.make("track", user, event, properties, account=account, at=at, id=id), is_ours=id is None
-            )
+            record = recorder.make("track", user, event, properties, account=account, at=at, id=id)
+            if connection is not None:
+                recorder.hand_over(record, connection)
+            else:
+                recorder.write(record, is_ours=id is None)
         except Exception as error:
             return self._failed("track", error, False)
         return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -33,6 +34,11 @@ WAIT = 1.0
 SWEEP_SECONDS = 1.0
 LOCK_NAME = "drain.lock"
 
+SWEEP = "sweep"
+"""The lease on judging those whose time has come."""
+
+LEASE_SECONDS = 10.0
+
 OnDrained = Callable[[list[SubjectRow], Position | None], None]
 
 
@@ -53,6 +59,8 @@ class Drainer:
         self._offsets: dict[str, int] = {}
         self._lock: LockedFile | None = None
         self._next_sweep = 0.0
+        self._holder = ""
+        self._renew_at = 0.0
         self._unreadable: set[str] = set()
         self._busy = threading.RLock()
 
@@ -72,9 +80,18 @@ class Drainer:
         try:
             if not self._is_mine():
                 return 0
-            return sum(self._drain_readable(path, until) for path in journals(self.folder))
+            return self._drain_inbox(until) + sum(self._drain_readable(path, until) for path in journals(self.folder))
         finally:
             self._busy.release()
+
+    def _drain_inbox(self, until: float | None) -> int:
+        """Take in what hosts wrote in transactions of their own; how many subjects that changed."""
+        changed = 0
+        self.intake.ready(WAIT)
+        while (until is None or time.monotonic() < until) and (rows := self.intake.take_inbox(wait=WAIT)):
+            self._tell(rows, None)
+            changed += len(rows)
+        return changed
 
     def flush(self, until: float) -> bool:
         """Drain all that the journals hold now, or wait for whoever drains; whether it was done by then.
@@ -87,17 +104,19 @@ class Drainer:
             try:
                 self.drain(until=until)
                 ends = {path: end for path, end in ends.items() if path.exists() and self._stored(path.name) < end}
+                is_done = not ends and not self.store.has_inbox()
             except StoreBusyError as error:
+                is_done = False
                 log.debug("the store is busy, it is tried again: %s", error)
-            if not ends or time.monotonic() >= until:
-                return not ends
+            if is_done or time.monotonic() >= until:
+                return is_done
             time.sleep(0.005)
 
     def sweep(self) -> int:
         """Judge those whose time has come; how many there were."""
         total = 0
         with self._busy:
-            while self._is_mine() and (rows := self.intake.sweep(wait=WAIT)):
+            while self._is_mine() and self._has_lease() and (rows := self.intake.sweep(wait=WAIT)):
                 self._tell(rows, None)
                 total += len(rows)
         return total
@@ -111,15 +130,33 @@ class Drainer:
         return taken
 
     def after_fork(self) -> None:
-        """Forget the parent's lock on its own work."""
+        """Forget the parent's locks."""
         self._busy = threading.RLock()
         self._lock = None
+        self._holder = ""
 
     def close(self) -> None:
-        """Let another process drain."""
+        """Let another process drain and sweep."""
         lock, self._lock = self._lock, None
         if lock is not None:
             lock.release()
+        holder, self._holder = self._holder, ""
+        if holder:
+            try:
+                self.store.release_lease(SWEEP, holder)
+            except NudgeError as error:
+                log.debug("the lease on sweeping ends by itself: %s", error)
+
+    def _has_lease(self) -> bool:
+        """Whether this process sweeps, of all that share the store; who dies is replaced when the lease is over."""
+        if self._holder and time.monotonic() < self._renew_at:
+            return True
+        self.intake.ready(WAIT)
+        holder = self._holder or f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"
+        self._renew_at = time.monotonic() + LEASE_SECONDS / 2
+        has = self.store.acquire_lease(SWEEP, holder, now=self.intake.clock(), seconds=LEASE_SECONDS)
+        self._holder = holder if has else ""
+        return has
 
     def lag(self) -> int:
         """Return how many bytes of the folder's journals are not drained yet."""

@@ -26,6 +26,10 @@ encode_record = msgspec.json.Encoder(decimal_format="number").encode
 T = TypeVar("T")
 
 SWEEP_BATCH = 500
+INBOX_BATCH = 500
+INBOX = "inbox"
+"""The journal's name in the quarantine, of lines that came by the inbox."""
+
 RECOUNT_BATCH = 100
 PREPARE_WAIT = 10.0
 _ATTEMPTS = 3
@@ -166,6 +170,58 @@ class Intake:
             rows = self._bisect(records, position, wait, error)
             self.take([], wait=wait, position=position)
             return rows
+
+    def take_inbox(self, *, wait: float) -> list[SubjectRow]:
+        """Fold in what hosts wrote in transactions of their own; up to one batch, empty where there is none.
+
+        A line that cannot be read or stored is set aside with its reason, the rest goes on.
+        """
+        if not self.store.has_inbox():
+            return []
+        try:
+            return self._take_inbox(INBOX_BATCH, wait)
+        except Exception as error:
+            if _is_of_the_store(error):
+                raise
+            log.warning("a batch of the inbox was refused, looking for the line: %s", error)
+            return self._take_inbox_singly(wait)
+
+    def _take_inbox(self, limit: int, wait: float) -> list[SubjectRow]:
+        folds: list[Fold] = []
+
+        def work(transaction: Transaction, catalog: Catalog) -> list[SubjectRow]:
+            fold = Fold(transaction, catalog, self.clock(), warm=self._warm)
+            folds.append(fold)
+            records = []
+            for number, line in transaction.take_inbox(limit):
+                try:
+                    records.append(decode_record(line))
+                except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                    transaction.add_quarantined([Quarantined(INBOX, number, line, str(error), self.clock())])
+            return fold.take(records) if records else []
+
+        rows = self._with_present_catalog(work, wait)
+        self._warm.keep(folds[-1].works)
+        return rows
+
+    def _take_inbox_singly(self, wait: float) -> list[SubjectRow]:
+        """Take a batch line by line, and set the one aside that the store refuses."""
+        rows: list[SubjectRow] = []
+        for _ in range(INBOX_BATCH):
+            try:
+                rows += self._take_inbox(1, wait)
+            except Exception as error:
+                if _is_of_the_store(error):
+                    raise
+                self._set_first_aside(str(error), wait)
+        return rows
+
+    def _set_first_aside(self, reason: str, wait: float) -> None:
+        log.warning("a line of the inbox was set aside: %s", reason)
+        with self.store.transaction(wait=wait) as transaction:
+            taken = transaction.take_inbox(1)
+            rows = [Quarantined(INBOX, number, line, reason, self.clock()) for number, line in taken]
+            transaction.add_quarantined(rows)
 
     def sweep(self, *, wait: float) -> list[SubjectRow]:
         """Step members and accounts whose time has come through their boundaries; up to one batch."""

@@ -111,6 +111,23 @@ class Recorder:
         if self.thread is not None:
             self.thread.ensure()
 
+    def hand_over(self, record: Record, connection: Any) -> None:
+        """Write a record in the host's own transaction: it counts once that commits, and never if it rolls back.
+
+        Raises:
+            RecordError: It is over 32 KB.
+            SetupError: No kind of connection that is known.
+        """
+        line = check_size(encode_record(record))
+        from nudge_sdk.store.inbox import put_line
+
+        put_line(connection, record.account_id, line)
+        if self.journal is not None:
+            # Who drains the folder drains the inbox too, even where no journal is ever written.
+            self.journal.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.thread is not None:
+            self.thread.ensure()
+
     def commit(self, record: Record, *, wait: float) -> None:
         """Write a record to the store at once.
 

@@ -52,11 +52,18 @@ class Upkeep:
             until: When to give up, in seconds of ``time.monotonic()``.
         """
         if self.drainer is None:
-            return True
+            return self._take_inbox(until)
         try:
             return self.drainer.flush(until)
         finally:
             self._let_others_drain()
+
+    def _take_inbox(self, until: float) -> bool:
+        self.intake.ready()
+        while rows := self.intake.take_inbox(wait=max(0.0, until - time.monotonic())):
+            for row in rows:
+                self.profiles.forget(row.account_id)
+        return True
 
     def sweep(self) -> int:
         """Judge those whose time has come; how many there were."""

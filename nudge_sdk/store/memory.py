@@ -125,10 +125,13 @@ class MemoryStore:
     def quarantined(self) -> list[Quarantined]:
         return list(self._tables.quarantined.values())
 
+    def has_inbox(self) -> bool:
+        return bool(self._tables.inbox)
+
     def acquire_lease(self, name: str, holder: str, *, now: int, seconds: float) -> bool:
         with self._lock:
             held_by, until = self._tables.leases.get(name, (holder, now))
-            if held_by != holder and until > now:
+            if held_by != holder and now < until <= now + 2 * round(seconds * SECOND):
                 return False
             self._tables.leases[name] = (holder, now + round(seconds * SECOND))
             return True

@@ -290,8 +290,14 @@ class Store(Protocol):
         """Yield every stored record by counted time and id."""
 
     def quarantined(self) -> list[Quarantined]: ...
+    def has_inbox(self) -> bool:
+        """Read whether the inbox holds any line."""
+
     def acquire_lease(self, name: str, holder: str, *, now: int, seconds: float) -> bool:
-        """Take or renew a lease; False while somebody else holds it."""
+        """Take or renew a lease; False while somebody else holds it.
+
+        One that would last for more than twice ``seconds`` was taken by a clock that was wrong, and holds nobody up.
+        """
 
     def release_lease(self, name: str, holder: str) -> None: ...
     def migrate(self) -> None:

@@ -107,11 +107,15 @@ class SqlStore(ABC):
     def quarantined(self) -> list[Quarantined]:
         return [Quarantined(*row) for row in self._read(statements.QUARANTINED)]
 
+    def has_inbox(self) -> bool:
+        return bool(self._read(statements.HAS_INBOX))
+
     def acquire_lease(self, name: str, holder: str, *, now: int, seconds: float) -> bool:
         rows = self._read(statements.LEASE, (name,))
-        if rows and rows[0][0] != holder and rows[0][1] > now:
+        lasts = round(seconds * SECOND)
+        if rows and rows[0][0] != holder and now < rows[0][1] <= now + 2 * lasts:
             return False
-        return self._change(statements.TAKE_LEASE, (name, holder, now + round(seconds * SECOND), now)) == 1
+        return self._change(statements.TAKE_LEASE, (name, holder, now + lasts, now, now + 2 * lasts)) == 1
 
     def release_lease(self, name: str, holder: str) -> None:
         self._change(statements.RELEASE_LEASE, (name, holder))

@@ -190,12 +190,13 @@ PUT_POSITION = (
 )
 DELETE_POSITION = "DELETE FROM nudge_journals WHERE journal = ?"
 
+HAS_INBOX = "SELECT 1 FROM nudge_inbox LIMIT 1"
 PUT_INBOX = "INSERT INTO nudge_inbox (account_id, line) VALUES (?, ?)"
 
 LEASE = "SELECT holder, until FROM nudge_leases WHERE name = ?"
 TAKE_LEASE = (
     "INSERT INTO nudge_leases AS held (name, holder, until) VALUES (?1, ?2, ?3) ON CONFLICT (name) "
-    "DO UPDATE SET holder = ?2, until = ?3 WHERE held.holder = ?2 OR held.until <= ?4"
+    "DO UPDATE SET holder = ?2, until = ?3 WHERE held.holder = ?2 OR held.until <= ?4 OR held.until > ?5"
 )
 RELEASE_LEASE = "DELETE FROM nudge_leases WHERE name = ? AND holder = ?"
 
