@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from flask import Flask, request
 from flask.sessions import SecureCookieSessionInterface
 from jinja2.bccache import Bucket, BytecodeCache
 
 from nudge_sdk.client import NudgeClient
 from nudge_sdk.errors import SetupError
+from nudge_sdk.store.sql_store import SqlStore
 
 from .access import Authenticate, guard
 from .logins import OwnLogins
 from .pages import add_pages
-from .queries import ENGINE_OPTIONS, db
+from .queries import db, engine_options
 from .views import BLUEPRINTS
 
 COOKIE = "nudge_admin"
@@ -60,10 +59,11 @@ def create_admin(client: NudgeClient, *, authenticate: Authenticate, read_only: 
     """
     if not callable(authenticate):
         raise SetupError("authenticate= must be a function that takes the request and says who makes it")
+    url = _database(client)
     app = Flask(__name__, static_folder="../static")
     app.config.update(
-        SQLALCHEMY_DATABASE_URI=_database(client),
-        SQLALCHEMY_ENGINE_OPTIONS=ENGINE_OPTIONS,
+        SQLALCHEMY_DATABASE_URI=url,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(url),
         SESSION_COOKIE_NAME=COOKIE,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Strict",
@@ -84,8 +84,6 @@ def create_admin(client: NudgeClient, *, authenticate: Authenticate, read_only: 
 
 
 def _database(client: NudgeClient) -> str:
-    path = getattr(client.store, "path", None)
-    if not isinstance(path, str):
+    if not isinstance(client.store, SqlStore):
         raise SetupError("the admin needs a client whose store is a database, such as sqlite:///nudges.db")
-    # Flask-SQLAlchemy takes a relative path to lie in the app's instance folder.
-    return f"sqlite:///{Path(path).absolute()}"
+    return client.store.sqlalchemy_url

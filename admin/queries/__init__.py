@@ -5,7 +5,7 @@ Everything a page lists is one query.
 
 from __future__ import annotations
 
-from .database import ENGINE_OPTIONS, db
+from .database import db, engine_options
 from .draft_rows import (
     AuditLine,
     Conflict,
@@ -21,7 +21,6 @@ from .draft_rows import (
 from .user_rows import User, note_log_in, put_user, user
 
 __all__ = [
-    "ENGINE_OPTIONS",
     "AuditLine",
     "Conflict",
     "StoredDraft",
@@ -31,6 +30,7 @@ __all__ = [
     "drafts",
     "drop_draft",
     "drop_published",
+    "engine_options",
     "history",
     "note",
     "note_log_in",

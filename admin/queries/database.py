@@ -11,6 +11,17 @@ from nudge_sdk.store.schema import Base
 
 db = SQLAlchemy(model_class=Base)
 
-# One connection a request: nothing is left open for a fork to inherit.
-ENGINE_OPTIONS: dict[str, Any] = {"poolclass": NullPool, "connect_args": {"timeout": 5.0}}
-"""How the admin connects; it waits up to five seconds for others that write."""
+WAIT = 5
+"""Seconds that the admin waits for others that write."""
+
+
+def engine_options(url: str) -> dict[str, Any]:
+    """Return how the admin connects: one connection a request, so that nothing is left open for a fork to inherit.
+
+    Args:
+        url: The database as SQLAlchemy names it.
+    """
+    if url.startswith("sqlite:"):
+        return {"poolclass": NullPool, "connect_args": {"timeout": float(WAIT)}}
+    waits = f"-c lock_timeout={WAIT * 1000} -c statement_timeout={WAIT * 2000}"
+    return {"poolclass": NullPool, "connect_args": {"connect_timeout": WAIT, "options": waits}}

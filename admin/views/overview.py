@@ -63,8 +63,7 @@ def data() -> Response:
     """Look whether all is well with the store and the journals, as ``nudge doctor`` does."""
     client = current_client()
     folder = client.drainer.folder if client.drainer is not None else None
-    path = getattr(client.store, "path", "")
-    checks: list[Check] = examine(f"sqlite:///{path}", str(folder) if folder else None)
+    checks: list[Check] = examine(client.store, folder)
     return page("overview/data.html", block="checks", checks=[each for each in checks if each.name != "store"])
 
 

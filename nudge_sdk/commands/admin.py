@@ -13,6 +13,7 @@ import click
 from nudge_sdk.commands.opening import opened_client, sqlite_file
 from nudge_sdk.commands.options import store_option
 from nudge_sdk.errors import SetupError
+from nudge_sdk.store import shown
 
 SECRET = "NUDGE_ADMIN_SECRET"
 _ROLES = ("viewer", "editor", "publisher")
@@ -41,7 +42,7 @@ def admin(store: str, host: str, port: int, read_only: bool, https: bool) -> Non
         logins = made.OwnLogins(_secret(store), is_https=https)
         app = made.create_admin(client, authenticate=logins, read_only=read_only)
         server = serving.make_server(host, port, app, threaded=True)
-        click.echo(f"The admin of {store}: http://{host}:{server.port}/", err=True)
+        click.echo(f"The admin of {shown(store)}: http://{host}:{server.port}/", err=True)
         try:
             server.serve_forever()
         except KeyboardInterrupt:

@@ -30,14 +30,14 @@ def opened_store(url: str, *, make: bool = False) -> Iterator[Store]:
         SetupError: It is missing or older, and ``make`` was not asked for.
         StoreError: It does not answer.
     """
-    from nudge_sdk.store import open_store
+    from nudge_sdk.store import open_store, shown
 
     if not make:
         check_exists(url)
     with closing(open_store(url)) as store:
         if not store.schema_is_current():
             if not make:
-                raise SetupError(f"{url} has not this release's tables; run: nudge migrate --store {url}")
+                raise SetupError(f"{shown(url)} has not this release's tables; run: nudge migrate --store {shown(url)}")
             store.migrate()
         yield store
 

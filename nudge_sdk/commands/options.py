@@ -39,7 +39,7 @@ def store_option(command: Command) -> Command:
         required=True,
         metavar="URL",
         show_envvar=True,
-        help="The store: sqlite:///relative.db or sqlite:////absolute/path.db.",
+        help="The store: sqlite:///relative.db, sqlite:////absolute/path.db or postgresql://user@host/database.",
     )(command)
 
 

@@ -14,6 +14,7 @@ import click
 from nudge_sdk.commands.opening import journals_of, opened_store
 from nudge_sdk.commands.options import journal_option, store_option
 from nudge_sdk.errors import NudgeError, SetupError
+from nudge_sdk.store import shown
 
 if TYPE_CHECKING:
     from nudge_sdk.runtime.drainer import Drainer
@@ -62,7 +63,7 @@ def worker(store: str, journal: str | None, once: bool, pause: float) -> None:
             taken, judged = drainer.drain(), drainer.sweep()
             click.echo(f"{taken} lines drained, {judged} members and accounts judged")
         else:
-            click.echo(f"draining {drainer.folder} into {store}", err=True)
+            click.echo(f"draining {drainer.folder} into {shown(store)}", err=True)
             _work(drainer, _stop_on_signals(), pause)
         client.close()
 
@@ -82,7 +83,7 @@ def migrate(store: str) -> None:
     was_current = opened.schema_is_current()
     opened.migrate()
     opened.close()
-    click.echo(f"the tables in {store} {'were already' if was_current else 'are now'} this release's")
+    click.echo(f"the tables in {shown(store)} {'were already' if was_current else 'are now'} this release's")
 
 
 @click.command()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from nudge_sdk.errors import SetupError
 from nudge_sdk.store.protocol import Store
 
-__all__ = ["Store", "open_store"]
+__all__ = ["Store", "open_store", "shown"]
 
 _SUPPORTED = (
     "Say sqlite:///relative.db, sqlite:////absolute/path.db, postgresql://user@host/database, or memory:// (for tests)."
 )
+_PASSWORD = re.compile(r"(//[^/@:]*:|[?&]password=)[^@&]+(?=@|&|$)")
 _POSTGRESQL = ("postgresql", "postgres", "postgresql+psycopg")
 
 
@@ -36,7 +39,12 @@ def open_store(url: str) -> Store:
         return SqliteStore(rest[1:])
     if scheme in _POSTGRESQL and separator:
         return _postgresql(f"postgresql://{rest}")
-    raise SetupError(f"{url!r} names no store. {_SUPPORTED}")
+    raise SetupError(f"{shown(url)!r} names no store. {_SUPPORTED}")
+
+
+def shown(url: str) -> str:
+    """Return a store's address as people and logs may see it: without the password."""
+    return _PASSWORD.sub(r"\1***", url)
 
 
 def _postgresql(url: str) -> Store:

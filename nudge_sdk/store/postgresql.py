@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,6 +37,10 @@ class PostgresqlStore(SqlStore):
         self._connections = Connections(url)
         self._partitions = Partitions(self._connections)
 
+    @property
+    def sqlalchemy_url(self) -> str:
+        return f"postgresql+psycopg://{self.url.partition('://')[2]}"
+
     def _read(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
         return self._connections.read(statement, parameters)
 
@@ -67,6 +71,11 @@ class PostgresqlStore(SqlStore):
 
     def records(self) -> Iterator[Record]:
         return in_order(self._connections.stream(statements.EVENTS))
+
+    def scrub(self, days: Collection[int] | None, *, wait: float) -> None:
+        from nudge_sdk.store.postgresql_scrubbing import scrub
+
+        scrub(self._connections, days, wait)
 
     def _revision(self) -> str | None:
         if not self._read(sql.HAS_TABLES)[0][0]:

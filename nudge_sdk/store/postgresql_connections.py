@@ -7,6 +7,7 @@ longer than it may. What is slow to open goes to the idle ones when it is ready.
 from __future__ import annotations
 
 import os
+import select
 import threading
 import time
 import weakref
@@ -37,6 +38,7 @@ _CONNECT_SECONDS = 10
 _RETRY_SECONDS = 1.0
 _PAGE = 2000
 _TICK = 0.1
+_LOCK_SHARE = 0.8
 
 T = TypeVar("T")
 Steps = Generator[psycopg.waiting.Wait, psycopg.waiting.Ready | int, T]
@@ -48,12 +50,12 @@ class Bounded(psycopg.Connection[tuple[Any, ...]]):
 
     Attributes:
         stages: The staging tables that it has.
-        is_used: Whether a statement succeeded on it since it was opened.
+        unasked: Tells whether the server said something.
     """
 
     deadline: float = float("inf")
-    is_used = False
     stages: set[str]
+    unasked: select.poll
 
     def wait(self, gen: Steps[T], interval: float = _TICK, timeout: float | None = None) -> T:
         """Run what the driver does step by step, until it is done or the deadline passes."""
@@ -135,7 +137,9 @@ class Connections:
 
     def _begin(self, connection: Bounded, wait: float) -> None:
         connection.deadline = time.monotonic() + (wait if wait < OF_A_REQUEST else max(wait, SILENCE))
-        connection.execute(f"BEGIN; SET LOCAL lock_timeout = {max(1, round(wait * 1000))}", prepare=False)
+        # The server gives up first: a connection whose own deadline passes is of no use any more.
+        patience = max(1, round(wait * _LOCK_SHARE * 1000))
+        connection.execute(f"BEGIN; SET LOCAL lock_timeout = {patience}", prepare=False)
 
     def _roll_back(self, connection: Bounded) -> None:
         connection.stages.clear()
@@ -151,20 +155,9 @@ class Connections:
         self.after_fork()
         query, values = spoken(statement, parameters)
         deadline = time.monotonic() + READ_WAIT
-        with self.translating():
-            while True:
-                with self._borrowed(deadline) as connection:
-                    connection.deadline = deadline
-                    was_idle = connection.is_used
-                    try:
-                        rows = connection.execute(query, values, binary=True).fetchall()
-                    except psycopg.OperationalError:
-                        # The server may have been started anew since this connection was last used.
-                        if connection.closed and was_idle and time.monotonic() < deadline:
-                            continue
-                        raise
-                    connection.is_used = True
-                    return rows
+        with self.translating(), self._borrowed(deadline) as connection:
+            connection.deadline = deadline
+            return connection.execute(query, values, binary=True).fetchall()
 
     def stream(self, statement: str, parameters: Sequence[Any] = ()) -> Iterator[Any]:
         """Yield the rows of a query page by page, as of one moment, on a connection of its own."""
@@ -235,8 +228,15 @@ class Connections:
             free.release()
 
     def _idle_one(self) -> Bounded | None:
-        with self._lock:
-            return self._idle.pop() if self._idle else None
+        while True:
+            with self._lock:
+                if not self._idle:
+                    return None
+                connection = self._idle.pop()
+            # An idle session to which the server says something is one that it has ended.
+            if not connection.unasked.poll(0):
+                return connection
+            connection.close()
 
     def _give_back(self, connection: Bounded) -> None:
         if connection.closed or connection.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE:
@@ -288,6 +288,8 @@ class _Opening:
             self.error = error
         else:
             connection.stages = set()
+            connection.unasked = select.poll()
+            connection.unasked.register(connection.fileno(), select.POLLIN | select.POLLHUP)
             with self._lock:
                 if self._is_given_up:
                     connection.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 from nudge_sdk.rules.times import DAY, SECOND, day_of
@@ -14,6 +14,11 @@ PREFIX = "nudge_events_"
 
 _FIRST_YEAR, _LAST_YEAR = 2000, 2100
 """Events of other years, such as those of a device without a clock, share two partitions that are always there."""
+
+_OTHERS = (f"{PREFIX}before", f"{PREFIX}after")
+
+AHEAD = 7
+"""Days before a month begins in which its partition is made."""
 
 _WAIT = 5.0
 
@@ -34,9 +39,10 @@ class Partitions:
         """Forget a parent's lock."""
         self._lock = threading.Lock()
 
-    def ensure(self, days: Iterable[int]) -> None:
-        """Make the partitions of these UTC days that are missing."""
-        missing = {month for month in map(_month_of, days) if month and _name(month) not in self._known}
+    def ensure(self, days: set[int]) -> None:
+        """Make the partitions of these UTC days, and of those a week ahead, where they are missing."""
+        ahead = {day + AHEAD for day in days}
+        missing = {month for month in map(_month_of, ahead.union(days)) if month and _name(month) not in self._known}
         if missing:
             with self._lock:
                 self._make(sorted(missing))
@@ -57,6 +63,16 @@ class Partitions:
                 self._known.add(_name(month))
         finally:
             connection.close()
+
+
+def partitions_of(connections: Connections, days: Collection[int] | None) -> list[str]:
+    """Return the names of the partitions that hold events of these UTC days; None for all."""
+    present = sorted(row[0] for row in connections.read(sql.PARTITIONS))
+    if days is None:
+        return present
+    months = {_month_of(day) for day in days}
+    names = {_name(month) for month in months if month}
+    return [name for name in present if name in names or (None in months and name in _OTHERS)]
 
 
 def _month_of(day: int) -> tuple[int, int] | None:

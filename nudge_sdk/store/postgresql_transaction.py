@@ -6,6 +6,7 @@ transactions wait for each other; where PostgreSQL still finds them doing so it 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -56,7 +57,7 @@ class PostgresqlTransaction(PostgresqlLookup, SqlTransaction):
 
     is_alone = False
 
-    def __init__(self, connection: Bounded, partition: Callable[[Iterable[int]], None]) -> None:
+    def __init__(self, connection: Bounded, partition: Callable[[set[int]], None]) -> None:
         super().__init__(self._fetch)
         self._connection = connection
         self._partition = partition
@@ -99,7 +100,7 @@ class PostgresqlTransaction(PostgresqlLookup, SqlTransaction):
         """Insert all; only when one of them is stored already, look up which."""
         if not fresh:
             return
-        self._partition({row[0] for row in fresh.values()})
+        self._make_room({row[0] for row in fresh.values()})
         self._make_stage(sql.EVENTS_TABLE)
         self._connection.execute("SAVEPOINT events")
         while self._insert_all(list(fresh.values())) < len(fresh):
@@ -108,6 +109,12 @@ class PostgresqlTransaction(PostgresqlLookup, SqlTransaction):
             stored = self.stored_events([row[:5] for row in fresh.values()])
             remove(fresh, [index for index, row in fresh.items() if row[:5] in stored])
         self._connection.execute("RELEASE events")
+
+    def _make_room(self, days: set[int]) -> None:
+        """Make missing partitions; once a month, and so not part of the time that a request may take."""
+        began = time.monotonic()
+        self._partition(days)
+        self._connection.deadline += time.monotonic() - began
 
     def _insert_all(self, rows: list[EventRow]) -> int:
         if len(rows) > FEW:

@@ -32,6 +32,11 @@ MIGRATION_WAIT = 60.0
 class SqlStore(ABC):
     """The reads of ``store.protocol.Store``, outside any transaction."""
 
+    @property
+    @abstractmethod
+    def sqlalchemy_url(self) -> str:
+        """The database as SQLAlchemy names it, for the admin and insights; it may hold a password."""
+
     @abstractmethod
     def _read(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """Return the rows of a query."""

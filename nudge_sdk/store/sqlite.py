@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 from nudge_sdk.errors import StoreError
@@ -16,6 +17,7 @@ from nudge_sdk.store.protocol import Key
 from nudge_sdk.store.rows import in_order
 from nudge_sdk.store.sql_store import LEASE_WAIT, MIGRATION_WAIT, SqlStore
 from nudge_sdk.store.sqlite_connections import Connections, connect, prepare_for_writing, translated
+from nudge_sdk.store.sqlite_scrubbing import scrub
 from nudge_sdk.store.sqlite_transaction import SqliteLookup, SqliteTransaction, flat
 from nudge_sdk.store.subject_rows import by_table
 
@@ -30,6 +32,10 @@ class SqliteStore(SqlStore):
     def __init__(self, path: str) -> None:
         self.path = path
         self._connections = Connections(path)
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        return f"sqlite:///{Path(self.path).absolute()}"
 
     def _read(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
         return self._connections.read(statement, parameters)
@@ -62,6 +68,11 @@ class SqliteStore(SqlStore):
 
     def records(self) -> Iterator[Record]:
         return in_order(self._connections.stream(statements.EVENTS))
+
+    def scrub(self, days: Collection[int] | None, *, wait: float) -> None:
+        deadline = time.monotonic() + wait
+        with self._connections.maintaining(wait) as connection:
+            scrub(connection, self.path, deadline)
 
     def _revision(self) -> str | None:
         return _revision(self._read)

@@ -6,6 +6,7 @@ import gzip
 import json
 import random
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,21 @@ def test_the_shop_is_the_same_in_order_shuffled_in_four_processes_and_imported_a
         assert ACCEPTED.format(new=0, known=31106) in nudge("import", again, "--timezone", "UTC", "--store", store)
         assert stored_hash(store) == expected
         assert replayed_hash(store) == expected
+
+
+def test_the_shop_is_the_same_in_postgresql_by_four_processes_at_once(
+    shop: tuple[Path, str, list[str]], tmp_path: Path, new_postgresql: Callable[[], str]
+) -> None:
+    path, header, lines = shop
+    file = published(url(tmp_path, "file"), DEFINITION)
+    server = published(new_postgresql(), DEFINITION)
+    nudge("import", path, "--timezone", "UTC", "--store", file)
+    files = quarters(tmp_path, header, lines)
+    running = [start("import", part, "--timezone", "UTC", "--json", "--store", server) for part in files]
+    assert sum(json.loads(finish(process))["new"] for process in running) == 31106
+    assert stored_hash(server) == stored_hash(file) == replayed_hash(server)
+    assert ACCEPTED.format(new=0, known=31106) in nudge("import", path, "--timezone", "UTC", "--store", server)
+    assert stored_hash(server) == stored_hash(file)
 
 
 def test_members_of_every_tier_are_in_the_dump_and_duplicates_count_unless_told_otherwise(

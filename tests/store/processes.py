@@ -10,14 +10,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PRELUDE = """
 import os, sys, threading, time
-from nudge_sdk.store.sqlite import SqliteStore
+from nudge_sdk.rules.times import to_micros
+from nudge_sdk.store import open_store
 from tests.store.examples import NOON, MEMBER, WAIT, insert, put, record, subject
-store = SqliteStore(sys.argv[1])
+store = open_store(sys.argv[1] if "://" in sys.argv[1] else f"sqlite:///{sys.argv[1]}")
 """
 
 
 def start(code: str, *arguments: str | Path) -> subprocess.Popen[str]:
-    """Start a Python process that has ``store`` on the file of the first argument."""
+    """Start a Python process that has ``store`` on the file, or at the address, of the first argument."""
     return subprocess.Popen(
         [sys.executable, "-c", PRELUDE + code, *map(str, arguments)],
         cwd=ROOT,
@@ -40,3 +41,14 @@ def wait_for(process: subprocess.Popen[str], line: str) -> None:
     assert process.stdout is not None
     read = process.stdout.readline()
     assert read == line + "\n", f"{read!r} {process.stderr and process.stderr.read()}"
+
+
+def together(processes: list[subprocess.Popen[str]]) -> list[str]:
+    """Let processes that print "ready" go on at the same moment; return what they printed."""
+    for process in processes:
+        wait_for(process, "ready")
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    return [finish(process) for process in processes]
