@@ -5,7 +5,7 @@ READY := .venv/.installed
 BENCH_READY := .venv/.installed-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format wheel-check bench
+.PHONY: help demo test lint format wheel-check bench torture
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -13,9 +13,10 @@ help: ## show this list
 demo: $(READY) ## serve the demo: a small product with the SDK inside
 	$(BIN)/nudge demo $(ARGS)
 
-test: $(READY) ## run the tests with branch coverage; make test ARGS="-k journal"
+test: $(READY) ## run the tests with branch coverage, in two halves side by side; some of them: make test ARGS="-k journal"
 	@$(BIN)/python -m tests.browser.chromium >/dev/null 2>&1 || $(install_chromium)
-	$(BIN)/python -m pytest $(ARGS) --cov
+	@$(BIN)/python -m tests.postgresql >/dev/null 2>&1 || $(install_postgresql)
+	$(if $(ARGS),$(BIN)/python -m pytest $(ARGS) --cov,$(BIN)/python -m tests.run)
 
 lint: $(READY) ## ruff, its formatter in check mode, and mypy
 	$(BIN)/ruff check .
@@ -31,6 +32,9 @@ wheel-check: $(READY) ## build the wheel and try it outside the checkout
 
 bench: $(BENCH_READY) ## measure; one JSON line a figure; make bench ARGS="--only decide"
 	$(BIN)/python -m tests.bench $(ARGS)
+
+torture: $(READY) ## kill, stop and fill everything at random; make torture MINUTES=30, or ARGS="--away 120", ARGS="--soak 30"
+	$(BIN)/python -m tests.torture $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 $(READY): pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: install Python 3.11 or newer, or name one: make PYTHON=/path/to/python" >&2; exit 1; }
@@ -56,4 +60,12 @@ define install_chromium
   && apt-get update -q \
   && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core fonts-liberation; \
   $(BIN)/python -m tests.browser.chromium >/dev/null; }
+endef
+
+# The tests run a server of their own, in a folder of their own; one that Debian starts is not asked for.
+define install_postgresql
+{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+  && mkdir -p /etc/postgresql-common && echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf \
+  && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends postgresql; \
+  $(BIN)/python -m tests.postgresql >/dev/null; }
 endef

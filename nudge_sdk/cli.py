@@ -14,6 +14,8 @@ _COMMANDS = {
     "import": "nudge_sdk.commands.importing:import_history",
     "publish": "nudge_sdk.commands.definitions:publish",
     "export": "nudge_sdk.commands.dumping:export",
+    "export-person": "nudge_sdk.commands.privacy:export_person",
+    "forget": "nudge_sdk.commands.privacy:forget",
     "lint": "nudge_sdk.commands.definitions:lint",
     "standing": "nudge_sdk.commands.asking:standing",
     "explain": "nudge_sdk.commands.asking:explain",

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from nudge_sdk.errors import RecordError
-from nudge_sdk.options import Drain, Options, checked, definition_of, folder_beside, journal_limits
+from nudge_sdk.options import Drain, Options, checked, definition_of, folder_beside, journal_in
 from nudge_sdk.rules.definition import Definition
 from nudge_sdk.rules.records import Kind
 from nudge_sdk.rules.times import to_micros
@@ -25,7 +25,7 @@ from nudge_sdk.runtime.deciding import Decider, Decision, Question, further
 from nudge_sdk.runtime.drainer import Drainer, DrainThread
 from nudge_sdk.runtime.failures import Failures
 from nudge_sdk.runtime.intake import Intake
-from nudge_sdk.runtime.journal import Journal
+from nudge_sdk.runtime.metrics import measure, measured
 from nudge_sdk.runtime.profiles import Profiles, View
 from nudge_sdk.runtime.recorder import Recorder, present
 from nudge_sdk.runtime.sayings import Reporter, ReportKind, Saying, quiet, report
@@ -36,6 +36,7 @@ from nudge_sdk.store.protocol import Key, Store
 if TYPE_CHECKING:
     from nudge_sdk.answers import Explanation
     from nudge_sdk.rules.explaining import StandingReport
+    from nudge_sdk.runtime.forgetting import Forgotten
     from nudge_sdk.runtime.publishing import Progress
 
 T = TypeVar("T")
@@ -80,22 +81,24 @@ class NudgeClient:
         self._clock = clock
         self._definition = None if definition is None else definition_of(definition)
         self.store = open_store(store) if isinstance(store, str) else store
-        self.intake = Intake(self.store, self.now, options.capacity, prepare=self._prepare)
+        instant = present if clock is None else self.now
+        self.intake = Intake(self.store, instant, options.capacity, prepare=self._prepare)
         folder = None if drain == "inline" else Path(journal) if journal is not None else folder_beside(store)
         self.profiles = Profiles(self.store, most=options.profiles, max_staleness=options.max_staleness, folder=folder)
         self.drainer: Drainer | None = None
         queue = thread = None
         if folder is not None:
-            queue = Journal(folder, **journal_limits(options))
+            queue = journal_in(folder, options)
             self.drainer = Drainer(self.intake, folder, self.profiles.drained)
             thread = DrainThread(self.drainer, seconds=options.drain_seconds) if drain == "thread" else None
-        self.recorder = Recorder(
-            self.intake, self.profiles, journal=queue, thread=thread, clock=self.now, release=options.release
+        recorder, decider = (Recorder, Decider) if options.metrics is None else measured()
+        self.recorder = recorder(
+            self.intake, self.profiles, journal=queue, thread=thread, clock=instant, release=options.release
         )
         self.upkeep = Upkeep(self.intake, self.profiles, journal=queue, drainer=self.drainer, thread=thread)
-        self.recorder.store_wait = options.store_wait
+        self.recorder.store_wait, self.recorder.is_settled = options.store_wait, options.durability == "power"
         self.recorder.repeat_within = round(options.repeat_seconds * 1_000_000)
-        self.decider = Decider(
+        self.decider = decider(
             self.intake,
             self.profiles,
             self.recorder.ids.new,
@@ -103,6 +106,8 @@ class NudgeClient:
             wait=options.store_wait,
             failures=self._failures,
         )
+        if options.metrics is not None:
+            measure(options.metrics, self._failures, self.intake, self.drainer, self.recorder, self.decider)
         _clients.add(self)
 
     def now(self) -> int:
@@ -353,6 +358,46 @@ class NudgeClient:
         self.decider.forget_catalog()
         return number
 
+    def forget(self, user: str, *, account: str | None = None, scrub: bool = True) -> Forgotten:
+        """Forget a person for good, with all that was joined to them; raises whatever ``on_error`` says.
+
+        Args:
+            user: Who.
+            account: The only account to forget them in; without one they are forgotten everywhere.
+            scrub: Whether to overwrite at once what deleting leaves in the database's files; that writes tables anew.
+
+        Raises:
+            StoreError: The store refused or was busy; doing it again finishes what is left.
+        """
+        self.intake.ready()
+        from nudge_sdk.runtime.forgetting import forget
+
+        user_id, account_id = check_name(user, "user"), None if account is None else check_account(account)
+        return forget(self.upkeep, self.recorder, user_id=user_id, account_id=account_id, scrub=scrub)
+
+    def export(self, user: str, *, account: str | None = None) -> dict[str, Any]:
+        """Return everything that is held about a person, as JSON values; raises whatever ``on_error`` says.
+
+        Args:
+            user: Who.
+            account: The only account meant; without one, every account.
+
+        Raises:
+            StoreError: The store refused or was busy.
+        """
+        self.intake.ready()
+        from nudge_sdk.answers import report_of
+        from nudge_sdk.runtime.disclosing import disclose
+
+        user_id, account_id = check_name(user, "user"), None if account is None else check_account(account)
+        self.upkeep.flush(time.monotonic() + 10)
+        return disclose(
+            self.intake,
+            lambda key: report_of(self._view(key, None), is_account=False),
+            user_id=user_id,
+            account_id=account_id,
+        )
+
     def flush(self, timeout: float = 10.0) -> bool:
         """Bring everything tracked so far into the store; whether it is all in. What is not stays safe in the journal.
 
@@ -379,6 +424,9 @@ class NudgeClient:
 
     def close(self, deadline: float = 5.0) -> None:
         """Drain what can be drained, and let go of everything; what is left is safe in the journal.
+
+        A process that ends without it loses nothing: whichever drains next takes its journal over. So nothing is done
+        at exit by itself, and no exit waits for a store. Close where no other process may come for long.
 
         Args:
             deadline: Most seconds to take.

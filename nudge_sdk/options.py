@@ -10,6 +10,8 @@ from typing import Literal
 from nudge_sdk.errors import SetupError
 from nudge_sdk.rules.definition import Definition
 from nudge_sdk.rules.state import CAPACITY, Capacity
+from nudge_sdk.runtime.journal import Durability, Journal
+from nudge_sdk.runtime.metrics import Metrics
 from nudge_sdk.store.protocol import Store
 
 Drain = Literal["thread", "external", "inline"]
@@ -33,7 +35,11 @@ class Options:
         drain_seconds: How often the thread drains.
         profiles: How many members are kept in memory.
         repeat_seconds: For how long the same traits, said again, write nothing.
-        max_journal_bytes: Most bytes of undrained journals in the folder.
+        max_journal_bytes: Most bytes of undrained journals in the folder. Nothing accepted is dropped for it: what is
+            new is refused until something is drained. Each process may go over it by the file it has begun.
+        durability: What an accepted event survives: ``process``, ``kill -9`` of it; ``power``, also a power cut. Then
+            each call waits for the disk, and threads that wait at the same time wait for it together.
+        metrics: Told what is counted and timed; see ``nudge_sdk.runtime.metrics``. None costs nothing.
         migrate: Whether the first use brings the schema to this release's version.
         capacity: How much a member's state keeps of each bounded part.
     """
@@ -47,12 +53,18 @@ class Options:
     profiles: int = 10_000
     repeat_seconds: float = 3600.0
     max_journal_bytes: int = 1024 * 1024 * 1024
+    durability: Durability = "process"
+    metrics: Metrics | None = None
     migrate: bool = True
     capacity: Capacity = CAPACITY
 
     def __post_init__(self) -> None:
         if self.on_error not in ("log", "raise"):
             raise SetupError(f"on_error={self.on_error!r} is not known; say log or raise")
+        if self.durability not in ("process", "power"):
+            raise SetupError(f"durability={self.durability!r} is not known; say process or power")
+        if self.metrics is not None and not all(hasattr(self.metrics, name) for name in ("count", "timing", "gauge")):
+            raise SetupError(f"metrics={self.metrics!r} has not all of count, timing and gauge")
         for name, least in _LEAST.items():
             value = getattr(self, name)
             if type(value) not in (int, float) or not math.isfinite(value) or value < least:
@@ -93,10 +105,11 @@ def checked(drain: Drain | None, store: object, clock: object) -> Drain:
     return drain
 
 
-def journal_limits(options: Options) -> dict[str, int]:
-    """Return the limits of the journal; a file takes at most a quarter of the whole."""
+def journal_in(folder: Path, options: Options) -> Journal:
+    """Return the journal of a folder; a file takes at most a quarter of the whole."""
     most = options.max_journal_bytes
-    return {"max_file_bytes": min(64 * 1024 * 1024, most // 4 + 1), "max_total_bytes": most}
+    file = min(64 * 1024 * 1024, most // 4 + 1)
+    return Journal(folder, max_file_bytes=file, max_total_bytes=most, durability=options.durability)
 
 
 def folder_beside(store: str | Store) -> Path:

@@ -40,12 +40,12 @@ class Server:
         folder: Where its data, its socket and its log are.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **changed: str) -> None:
         self.folder = folder
         self.data = folder / "data"
         self._programs = programs()
         _run(self._programs / "initdb", "-D", self.data, "-A", "trust", "-U", "nudge", "-E", "UTF8", "--locale=C.UTF-8")
-        settings = {**SETTINGS, "unix_socket_directories": f"'{folder}'"}
+        settings = {**SETTINGS, **changed, "unix_socket_directories": f"'{folder}'"}
         text = "".join(f"{name} = {value}\n" for name, value in settings.items())
         _run("/bin/sh", "-c", f'printf %s "$1" >> "{self.data}/postgresql.conf"', "sh", text)
 
@@ -103,14 +103,18 @@ def programs() -> Path:
 
 
 @contextmanager
-def running() -> Iterator[Server]:
-    """Run a server for as long as the block."""
+def running(**changed: str) -> Iterator[Server]:
+    """Run a server for as long as the block.
+
+    Args:
+        changed: Settings other than those of the tests.
+    """
     folder = Path(tempfile.mkdtemp(prefix="nudge-pg-"))
     if os.geteuid() == 0:
         user = _unprivileged()
         os.chown(folder, user.pw_uid, user.pw_gid)
     try:
-        server = Server(folder)
+        server = Server(folder, **changed)
         server.start()
         try:
             yield server

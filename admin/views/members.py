@@ -36,7 +36,12 @@ ELSE = "-"
 MOST_EVENTS = 50
 MOST_EXPOSURES = 100
 _LONGEST_DATA = 300
-CAUSES = {"time": "time passed", "publication": "a definition was published", "import": "history was imported"}
+CAUSES = {
+    "time": "time passed",
+    "publication": "a definition was published",
+    "import": "history was imported",
+    "forgotten": "somebody was forgotten",
+}
 _KINDS = {
     "identify": "Traits of the person",
     "group": "Traits of the account",

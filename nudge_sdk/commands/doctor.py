@@ -16,13 +16,15 @@ from nudge_sdk.commands.options import journal_option, json_option, say_json, st
 def doctor(store: str, journal: str | None, as_json: bool) -> None:
     """Look whether all is well, in plain words; exit status 1 when something needs attention.
 
-    Looks at the store and its tables, the definition in force and its age, how much the journals hold
-    that is not in the store yet, journals whose process is gone, lines that could not be taken, and
-    who should have been judged by now.
+    Looks at the store, its tables and whether it can be written, this machine's clock and the database's, the
+    definition in force and whether every process decides by it, lines that could not be taken, who should have
+    been judged by now, who holds which lease; and at the journals of this machine: what waits in them, those
+    whose process is gone, their times, their folder and the disk it is on.
 
     \b
-    Example:
+    Examples:
       nudge doctor --store sqlite:////var/lib/shop/nudge.db
+      nudge doctor --store postgresql://nudge@db/shop --journal /var/lib/shop/journals --json
     """
     from nudge_sdk.commands.health import examine
 

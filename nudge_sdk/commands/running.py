@@ -6,18 +6,20 @@ import signal
 import sys
 import threading
 import time
+from contextlib import closing
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from nudge_sdk.commands.opening import journals_of, opened_store
+from nudge_sdk.commands.opening import journals_of
 from nudge_sdk.commands.options import journal_option, store_option
-from nudge_sdk.errors import NudgeError, SetupError
+from nudge_sdk.errors import NudgeError, SetupError, StoreBusyError
 from nudge_sdk.store import shown
 
 if TYPE_CHECKING:
     from nudge_sdk.runtime.drainer import Drainer
+    from nudge_sdk.store.protocol import Store
 
 SLICE = 0.5
 """Seconds of draining between two looks at whether to stop."""
@@ -51,9 +53,11 @@ def worker(store: str, journal: str | None, once: bool, pause: float) -> None:
       nudge worker --once
     """
     from nudge_sdk.client import NudgeClient
+    from nudge_sdk.store import open_store
 
     folder = journals_of(store, journal)
-    with opened_store(store, make=True) as opened:
+    with closing(open_store(store)) as opened:
+        _make_ready(opened, is_patient=not once)
         client = NudgeClient(opened, journal=folder, drain="external")
         drainer = client.drainer
         if drainer is None:
@@ -105,6 +109,17 @@ def demo(host: str, port: int, check: bool) -> None:
             f"the demo needs {error.name}, which is not installed; run: pip install 'nudge-sdk[admin]'"
         ) from error
     sys.exit(server.main(host=host, port=port, check=check))
+
+
+def _make_ready(store: Store, *, is_patient: bool) -> None:
+    """Bring the tables to this release's version; who stays goes on to try while the store does not answer."""
+    try:
+        if not store.schema_is_current():
+            store.migrate()
+    except StoreBusyError as error:
+        if not is_patient:
+            raise
+        click.echo(f"Warning: {error}", err=True)
 
 
 def _stop_on_signals() -> threading.Event:

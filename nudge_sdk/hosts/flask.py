@@ -298,7 +298,8 @@ class Nudges:
         cause = f"{what}: {type(error).__name__}"
         if cause not in self._failures:
             self._failures.add(cause)
-            log.error("%s failed and changed nothing (said once a cause)", what, exc_info=True)
+            facts = {"nudge_event": "page_failed", "nudge_call": what, "nudge_cause": type(error).__name__}
+            log.error("%s failed and changed nothing (said once a cause)", what, exc_info=True, extra=facts)
 
 
 def current_nudges() -> Nudges:

@@ -68,6 +68,9 @@ RECENT_DAYS = 14
 """Half-life of the sub-score recency, window of the sub-score frequency."""
 
 
+_NOT_SCORED = "Opted out of everything, so nothing is scored."
+
+
 class ReasonLine(msgspec.Struct, frozen=True, kw_only=True):
     """A milestone and what it brings.
 
@@ -166,6 +169,7 @@ class StandingReport(msgspec.Struct, frozen=True, kw_only=True):
         label: ``educate`` while nothing of the activation is reached (the milestones marked as aha, else the value
             milestones); ``assist`` when some of it is but a goal is still open; else empty.
         why_now: The most recent strong thing done.
+        reason: Why nothing is scored: ``opted_out`` of a member who said no to everything, who has no reasons then.
     """
 
     account_id: str
@@ -188,6 +192,7 @@ class StandingReport(msgspec.Struct, frozen=True, kw_only=True):
     outlook: tuple[OutlookLine, ...]
     label: str
     why_now: str
+    reason: str = ""
 
 
 def explain_standing(
@@ -207,6 +212,7 @@ def explain_standing(
     outlook = tuple(_outlook(rules, subject, now, days) for days in OUTLOOK_DAYS)
     subject.facts.now = at
     segment = rules.segment_of(subject.facts)
+    is_scored = not now.reason
     lines = _Lines(rules, segment.member if subject.is_member else segment.account, subject, at)
     return StandingReport(
         account_id=account_id,
@@ -223,12 +229,13 @@ def explain_standing(
         episode=_episode(standing.episode, segment.segment, at) if standing.episode else None,
         next_change=iso(now.next_change),
         active_users=None if subject.is_member else now.active_users,
-        reasons=tuple(lines.reasons),
-        tiers=tuple(lines.tier(tier, rule) for tier, rule in lines.entries if rule),
-        sub_scores=lines.sub_scores(),
+        reasons=tuple(lines.reasons) if is_scored else (),
+        tiers=tuple(lines.tier(tier, rule) for tier, rule in lines.entries if rule) if is_scored else (),
+        sub_scores=lines.sub_scores() if is_scored else SubScores(depth=0, breadth=0, recency=0, frequency=0),
         outlook=outlook,
-        label=lines.label(),
-        why_now=lines.why_now(),
+        label=lines.label() if is_scored else "",
+        why_now=lines.why_now() if is_scored else _NOT_SCORED,
+        reason=now.reason,
     )
 
 

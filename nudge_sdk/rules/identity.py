@@ -43,6 +43,18 @@ def move_of(record: Record) -> Move | None:
     return None
 
 
+def named_in(record: Record) -> set[Key]:
+    """Return the members a record names: of whom it is, in whose personal account, and to whom it joins somebody."""
+    account_id, user_id = record.account_id, record.user_id
+    found = {(account_id, user_id)} if user_id else set()
+    if account_id.startswith(PERSONAL):
+        found.add((account_id, account_id.removeprefix(PERSONAL)))
+    if record.kind == "alias":
+        move = move_of(record)
+        found |= {move.target} if move else set()
+    return found
+
+
 class Aliases:
     """Where each moved member's records count; the earliest move of a member by (time, id) holds."""
 

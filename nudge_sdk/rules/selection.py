@@ -84,12 +84,14 @@ class Shortlist(msgspec.Struct, frozen=True):
     """The candidates of a placement, sorted apart by what neither time nor the request can change of a person.
 
     Attributes:
-        kept: Those that have to be looked at each time, with what of the audience is left to ask.
+        kept: Those that have to be looked at each time, with the audience to ask.
+        ready: Those of which only the overall caps, what of the audience is left to ask, and the trigger are open.
         out: All others, with why.
         throttled: The same while overall caps leave no room.
     """
 
     kept: tuple[tuple[Candidate, Predicate | None], ...]
+    ready: tuple[tuple[Candidate, Predicate | None], ...]
     out: dict[str, Reason]
     throttled: dict[str, Reason]
 
@@ -117,15 +119,26 @@ def select(
         among: The shortlist of this person at this placement; without one all candidates are looked at.
     """
     candidates = placements.by_placement.get(placement, ())
-    stopped = _stopped(placements, person, facts)
+    now, ledger = facts.now, person.ledger
+    if among is None:
+        among = Shortlist(tuple((each, each.audience) for each in candidates), (), {}, {})
+    stopped = _stopped(placements, person, now) or (
+        Reason.HIDDEN if placements.hide is not None and placements.hide(facts) else None
+    )
     if stopped is not None:
         return _nothing({candidate.key: stopped for candidate in candidates})
-    now, ledger = facts.now, person.ledger
-    is_throttled = bool(ledger.recent or person.account_ledger.recent) and _is_throttled(placements, person, now)
-    if among is None:
-        among = Shortlist(tuple((each, each.audience) for each in candidates), {}, {})
+    is_throttled = _is_throttled(placements, person, now)
     reasons = dict(among.throttled if is_throttled else among.out)
     eligible: list[Candidate] = []
+    for candidate, audience in among.ready:
+        if is_throttled and not candidate.is_critical:
+            reasons[candidate.key] = Reason.THROTTLED
+        elif audience is not None and not audience(facts):
+            reasons[candidate.key] = Reason.NOT_TARGETED
+        elif candidate.trigger is not None and not candidate.trigger(person.standing, facts, requested):
+            reasons[candidate.key] = Reason.NOT_TRIGGERED
+        else:
+            eligible.append(candidate)
     shown = _on_display(ledger, placement, now, placements.display) if ledger.displays else None
     for candidate, audience in among.kept:
         key = candidate.key
@@ -142,6 +155,14 @@ def select(
         else:
             reasons[key] = reason
     return _decide(placements, person, eligible, reasons) if eligible else _nothing(reasons)
+
+
+def without_candidates(placements: Placements, placement: str, person: Person, now: int, among: Shortlist) -> Chosen:
+    """Return what ``select`` returns where the shortlist leaves nothing to look at, and nothing hides all nudges."""
+    stopped = _stopped(placements, person, now)
+    if stopped is not None:
+        return _nothing({candidate.key: stopped for candidate in placements.by_placement.get(placement, ())})
+    return _nothing(dict(among.throttled if _is_throttled(placements, person, now) else among.out))
 
 
 def _spent_reason(
@@ -161,16 +182,14 @@ def _nothing(reasons: dict[str, Reason]) -> Chosen:
     return Chosen(None, "", False, "", None, reasons)
 
 
-def _stopped(placements: Placements, person: Person, facts: Facts) -> Reason | None:
+def _stopped(placements: Placements, person: Person, now: int) -> Reason | None:
     if placements.is_paused:
         return Reason.PAUSED
     if "" in person.opted_out:
         return Reason.OPTED_OUT
     if person.has_left:
         return Reason.NOT_TARGETED
-    if person.ledger.quiet_until > facts.now or (placements.hide is not None and placements.hide(facts)):
-        return Reason.HIDDEN
-    return None
+    return Reason.HIDDEN if person.ledger.quiet_until > now else None
 
 
 def _own_reason(candidate: Candidate, person: Person, facts: Facts, answer: Answer) -> Reason | None:
@@ -247,6 +266,8 @@ def _spent(ledger: Ledger, limit: Limit, now: int, keys: Iterable[str] | None) -
 def _is_throttled(placements: Placements, person: Person, now: int) -> bool:
     """Whether the overall caps or the minimum gap leave no room."""
     recent = person.ledger.recent
+    if not (recent or person.account_ledger.recent):
+        return False
     if recent and recent[-1].at + placements.gap > now:
         return True
     for limit in placements.caps:

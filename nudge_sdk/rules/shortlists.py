@@ -23,17 +23,19 @@ def shortlist(placements: Placements, placement: str, person: Person, facts: Fac
     candidates = placements.by_placement.get(placement, ())
     offered = {offer.nudge for offer in person.account_ledger.recent}
     kept: list[tuple[Candidate, Predicate | None]] = []
+    ready: list[tuple[Candidate, Predicate | None]] = []
     out: dict[str, Reason] = {}
     throttled: dict[str, Reason] = {}
     for candidate in candidates:
         verdict = _verdict(candidate, person, facts, offered)
         if not verdict:
-            kept.append((candidate, candidate.live if verdict is _HOLDS else candidate.audience))
+            is_ready = verdict is _HOLDS
+            (ready if is_ready else kept).append((candidate, candidate.live if is_ready else candidate.audience))
             continue
         out[candidate.key] = verdict
         is_spent = verdict is Reason.NOT_TARGETED and not candidate.is_critical
         throttled[candidate.key] = Reason.THROTTLED if is_spent else verdict
-    return Shortlist(tuple(kept), out, throttled)
+    return Shortlist(tuple(kept), tuple(ready), out, throttled)
 
 
 def _verdict(candidate: Candidate, person: Person, facts: Facts, offered: set[str]) -> _Verdict:

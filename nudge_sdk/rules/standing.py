@@ -1,7 +1,8 @@
 """Standing: what a definition says of a member or an account at an instant.
 
 Score, tier and gates are a pure function of definition, state, traits and time. The episode is latched: it is carried
-from one standing to the next and never computed again.
+from one standing to the next and never computed again. Whoever said no to everything is not scored at all, until they
+say yes again (GDPR, Article 21): no points, no tier, no episode.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ class Standing(msgspec.Struct, frozen=True, array_like=True):
         reached: Milestones that are reached, to the instant at which they were found to be.
         risen_at: When the tier last rose.
         episode: The latest episode of a member.
+        reason: Why nothing was scored: ``opted_out`` of a member who said no to everything; else empty.
     """
 
     at: int
@@ -75,9 +77,11 @@ class Standing(msgspec.Struct, frozen=True, array_like=True):
     reached: dict[str, int]
     risen_at: int = 0
     episode: Episode | None = None
+    reason: str = ""
 
 
 __all__ = [
+    "OPTED_OUT",
     "RANK",
     "UNJUDGED",
     "Episode",
@@ -98,6 +102,9 @@ __all__ = [
 RANK: dict[Tier, int] = {"none": 0, "warm": 1, "hot": 2}
 
 ROLLED_BACK = "rolled_back"
+
+OPTED_OUT = "opted_out"
+_UNSCORED = Found(0, 0, 0, FOREVER, False)
 
 UNJUDGED = Standing(0, 0, "", 0, 0, "none", "none", 0, FOREVER, {})
 """The standing of somebody of whom nothing was ever said."""
@@ -122,9 +129,15 @@ def judge(rules: Rules, subject: Judged, at: int, previous: Standing, cause: str
     subject.facts.now = at
     segment = rules.segment_of(subject.facts)
     by = segment.member if subject.is_member else segment.account
-    found = measure(by, subject, at)
-    entry = _entered(by, subject, found.totals, at)
-    tier = _held(by, subject, entry, at)
+    entry: Tier = "none"
+    tier: Tier = "none"
+    found, is_scored = _UNSCORED, not is_opted_out(subject)
+    if is_scored:
+        found = measure(by, subject, at)
+        entry = _entered(by, subject, found.totals, at)
+        tier = _held(by, subject, entry, at)
+    else:
+        subject.memo = None
     episode = _next_episode(rules, segment.segment, subject, previous.episode, (entry, tier, at, cause))
     other_change = _other_change(rules, segment, subject, (at, tier == entry, found, episode))
     standing = Standing(
@@ -140,6 +153,7 @@ def judge(rules: Rules, subject: Judged, at: int, previous: Standing, cause: str
         _carry_reached(by, found.mask, previous.reached, at),
         at if RANK[tier] > RANK[previous.tier] else (previous.risen_at if tier == previous.tier else 0),
         episode,
+        "" if is_scored else OPTED_OUT,
     )
     if subject.memo is not None:
         subject.memo.judged = (standing, other_change)
@@ -186,8 +200,8 @@ def join_standings(target: Standing, source: Standing) -> Standing:
 
 
 def is_opted_out(subject: Judged) -> bool:
-    """Whether a member said no to all nudges."""
-    return subject.is_member and subject.state.is_opted_out()
+    """Whether a member said no to everything: to nudges, and to being scored."""
+    return bool(subject.state.opted_out) and subject.is_member and subject.state.is_opted_out()
 
 
 def met_goals(rules: Rules, subject: Judged) -> frozenset[str]:

@@ -13,6 +13,7 @@ from nudge_sdk.rules.times import FOREVER
 BY_TIME = "time"
 BY_PUBLICATION = "publication"
 BY_IMPORT = "import"
+BY_FORGETTING = "forgotten"
 
 
 class Change(NamedTuple):

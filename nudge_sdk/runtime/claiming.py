@@ -11,6 +11,7 @@ from nudge_sdk.runtime.deciding import Decider, Question
 from nudge_sdk.runtime.profiles import View
 from nudge_sdk.runtime.recorder import Recorder
 from nudge_sdk.store.protocol import Exposure, Key
+from nudge_sdk.store.tombstones import refuse_forgotten
 
 _ATTEMPTS = 3
 
@@ -64,6 +65,8 @@ def _spend(decider: Decider, view: View, placement: str, now: int) -> bool:
     offer = Offer(now, claim_key(placement))
     with decider.intake.store.transaction(wait=decider.wait) as transaction:
         rows = transaction.lock_subjects([member, account])
+        if refuse_forgotten(transaction, rows):
+            return False
         if (rows[member].ledger_version, rows[account].ledger_version) != view.versions:
             return False
         changed: list[tuple[Key, Ledger]] = [(member, person.ledger)]
@@ -74,7 +77,7 @@ def _spend(decider: Decider, view: View, placement: str, now: int) -> bool:
             transaction.put_ledger(rows[key], expected_version=rows[key].ledger_version)
             rows[key].ledger_version += 1
         number = view.catalog.rules.number
-        claimed = (person.account_id, person.user_id, decider.new_id(), "claimed", offer.nudge, "", placement)
+        claimed = (person.account_id, person.user_id, decider.new_id(now), "claimed", offer.nudge, "", placement)
         transaction.add_exposures([Exposure(*claimed, now, number)])
         positions = decider.profiles.positions(transaction.position)
     decider.profiles.put(rows, positions)

@@ -11,13 +11,14 @@ import msgspec
 from nudge_sdk.errors import CopyError, StoreError
 from nudge_sdk.rules.ledger import Display, Ledger, Offer, pack_ledger, with_offer
 from nudge_sdk.rules.presenting import Payload, content_of, present
-from nudge_sdk.rules.selection import Chosen, Reason, select
+from nudge_sdk.rules.selection import Chosen, Reason, select, without_candidates
 from nudge_sdk.rules.shortlists import shortlist
 from nudge_sdk.runtime.catalog import Catalog
 from nudge_sdk.runtime.failures import Failures
 from nudge_sdk.runtime.intake import Intake
 from nudge_sdk.runtime.profiles import Profiles, View
 from nudge_sdk.store.protocol import Exposure, Key
+from nudge_sdk.store.tombstones import refuse_forgotten
 
 _ATTEMPTS = 3
 
@@ -99,7 +100,7 @@ class Decider:
         self,
         intake: Intake,
         profiles: Profiles,
-        new_id: Callable[[], str],
+        new_id: Callable[[int], str],
         *,
         refresh_seconds: float,
         wait: float,
@@ -115,12 +116,13 @@ class Decider:
 
     def catalog(self) -> Catalog:
         """Return the published definitions, at most ``refresh_seconds`` old; the last good ones if none can be read."""
-        if time.monotonic() >= self._refresh_at:
-            self._refresh_at = time.monotonic() + self.refresh_seconds
-            try:
-                return self.intake.current()
-            except Exception as error:
-                self.failures.note("refresh", error)
+        if time.monotonic() < self._refresh_at:
+            return self.intake.catalog
+        self._refresh_at = time.monotonic() + self.refresh_seconds
+        try:
+            return self.intake.current()
+        except Exception as error:
+            self.failures.note("refresh", error)
         return self.intake.catalog
 
     def forget_catalog(self) -> None:
@@ -156,8 +158,11 @@ class Decider:
     def choose(self, question: Question, now: int, catalog: Catalog, *, is_kept: bool = True) -> tuple[View, Chosen]:
         """Choose without confirming: nothing is spent."""
         view = self.profiles.view(question.key, now, catalog, is_kept=is_kept)
-        facts = view.member.facts.asked(now, question.context, question.locale, can_purchase=question.can_purchase)
         among = view.shortlists.get(question.placement)
+        placements = catalog.placements
+        if among is not None and not (among.kept or among.ready) and placements.hide is None:
+            return view, without_candidates(placements, question.placement, view.person, now, among)
+        facts = view.member.facts.asked(now, question.context, question.locale, can_purchase=question.can_purchase)
         if among is None:
             among = shortlist(catalog.placements, question.placement, view.person, facts)
             view.shortlists[question.placement] = among
@@ -190,7 +195,7 @@ class Decider:
             placement=question.placement,
             nudge=msgspec.structs.replace(payload, variant=chosen.variant),
             reasons=chosen.reasons,
-            id=shown.decision_id if shown else self.new_id(),
+            id=shown.decision_id if shown else self.new_id(now),
             user=view.person.user_id,
             account=view.person.account_id,
             at=now,
@@ -213,6 +218,8 @@ class Decider:
         )  # fmt: skip
         with self.intake.store.transaction(wait=self.wait) as transaction:
             rows = transaction.lock_subjects([member, account])
+            if refuse_forgotten(transaction, rows):
+                return False
             if (rows[member].ledger_version, rows[account].ledger_version) != view.versions:
                 return False
             changed: list[tuple[Key, Ledger]] = [(member, with_offer(person.ledger, offer, display))]

@@ -16,8 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nudge_sdk.errors import NudgeError, StoreBusyError
+from nudge_sdk.runtime.durability import settle
 from nudge_sdk.runtime.intake import Intake, Position
 from nudge_sdk.runtime.journal_files import LockedFile, adopt, journals, read_lines, sweep
+from nudge_sdk.runtime.metrics import BATCHES, LAG, LINES, Metrics, cause_of, count_store_error, tell_definition
 from nudge_sdk.store.protocol import Store, SubjectRow
 
 log = logging.getLogger("nudge_sdk")
@@ -55,6 +57,7 @@ class Drainer:
         self.intake = intake
         self.folder = folder
         self.drained = 0
+        self.metrics: Metrics | None = None
         self._on_drained = on_drained
         self._offsets: dict[str, int] = {}
         self._lock: LockedFile | None = None
@@ -104,10 +107,10 @@ class Drainer:
             try:
                 self.drain(until=until)
                 ends = {path: end for path, end in ends.items() if path.exists() and self._stored(path.name) < end}
-                is_done = not ends and not self.store.has_inbox()
+                is_done = not ends and not (self.folder.is_dir() and self.store.has_inbox())
             except StoreBusyError as error:
                 is_done = False
-                log.debug("the store is busy, it is tried again: %s", error)
+                log.debug("the store is busy, it is tried again: %s", error, extra={"nudge_event": "store_busy"})
             if is_done or time.monotonic() >= until:
                 return is_done
             time.sleep(0.005)
@@ -127,7 +130,14 @@ class Drainer:
         if time.monotonic() >= self._next_sweep:
             self._next_sweep = time.monotonic() + SWEEP_SECONDS
             self.sweep()
+            if self.metrics is not None:
+                self._measure(self.metrics)
         return taken
+
+    def _measure(self, metrics: Metrics) -> None:
+        if self._is_mine():
+            metrics.gauge(LAG, self.lag())
+        tell_definition(metrics, self.intake.catalog, self.intake.clock())
 
     def after_fork(self) -> None:
         """Forget the parent's locks."""
@@ -145,7 +155,7 @@ class Drainer:
             try:
                 self.store.release_lease(SWEEP, holder)
             except NudgeError as error:
-                log.debug("the lease on sweeping ends by itself: %s", error)
+                log.debug("the lease on sweeping ends by itself: %s", error, extra={"nudge_event": "lease_left"})
 
     def _has_lease(self) -> bool:
         """Whether this process sweeps, of all that share the store; who dies is replaced when the lease is over."""
@@ -198,7 +208,8 @@ class Drainer:
         except OSError as error:
             if path.name not in self._unreadable:
                 self._unreadable.add(path.name)
-                log.error("%s cannot be read and waits (said once): %s", path, error)
+                facts = {"nudge_event": "journal_unreadable", "nudge_path": str(path)}
+                log.error("%s cannot be read and waits (said once): %s", path, error, extra=facts)
             return 0
 
     def _drain_one(self, path: Path, until: float | None) -> int:
@@ -220,6 +231,9 @@ class Drainer:
         rows = self.intake.take_lines(lines, position, wait=wait)
         self._offsets[name] = end
         self.drained += len(lines)
+        if self.metrics is not None:
+            self.metrics.count(BATCHES)
+            self.metrics.count(LINES, len(lines))
         self._tell(rows, position)
 
     def _tell(self, rows: list[SubjectRow], position: Position | None) -> None:
@@ -237,7 +251,12 @@ class Drainer:
                 self._take(path.name, rest.lines, rest.end)
                 return
             if rest.torn:
-                log.warning("the last line of %s was never finished, nor acknowledged; it is skipped", path.name)
+                facts = {"nudge_event": "line_unfinished", "nudge_journal": path.name}
+                log.warning(
+                    "the last line of %s was never finished, nor acknowledged; it is skipped", path.name, extra=facts
+                )
+            # Whoever wrote it may count on power cuts.
+            settle(self.store)
             adopted.remove()
         with self.store.transaction(wait=WAIT) as transaction:
             transaction.delete_position(path.name)
@@ -296,16 +315,21 @@ class DrainThread:
         except (NudgeError, OSError) as error:
             return self._failed(error)
         except Exception as error:
-            log.exception("draining failed in an unforeseen way; it is tried again")
+            facts = {"nudge_event": "drain_crashed", "nudge_cause": cause_of(error)}
+            log.exception("draining failed in an unforeseen way; it is tried again", extra=facts)
             return self._failed(error)
         self.failures = 0
         return self.seconds
 
     def _failed(self, error: Exception) -> float:
         self.failures += 1
+        if self.drainer.metrics is not None:
+            count_store_error(self.drainer.metrics, error)
         if self.failures == 1 or self.failures % 100 == 0:
             kind = "is busy" if isinstance(error, StoreBusyError) else "cannot be written"
-            log.warning("the store %s; nothing is lost, draining goes on later: %s", kind, error)
+            cause = cause_of(error)
+            facts = {"nudge_event": "drain_failed", "nudge_cause": cause, "nudge_failures": self.failures}
+            log.warning("the store %s; nothing is lost, draining goes on later: %s", kind, error, extra=facts)
         return min(5.0, self.seconds * float(2 ** min(self.failures, 6)))
 
     def after_fork(self) -> None:

@@ -7,12 +7,12 @@ boundaries before it: one judgement a batch would lose transitions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from msgspec.structs import replace
 
 from nudge_sdk.rules.counting import TRAIT_KINDS, apply_to_account, apply_to_member, may_matter
-from nudge_sdk.rules.identity import Aliases, Move, move_of, rename_member
+from nudge_sdk.rules.identity import Aliases, Move, move_of, named_in, rename_member
 from nudge_sdk.rules.ledger import Ledger, Offer, merged, pack_ledger, with_offer, with_report
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.standing import (
@@ -23,7 +23,7 @@ from nudge_sdk.rules.standing import (
     judge,
 )
 from nudge_sdk.rules.state import State, pack
-from nudge_sdk.rules.stepping import BY_IMPORT, Change, advance
+from nudge_sdk.rules.stepping import BY_FORGETTING, BY_IMPORT, Change, advance
 from nudge_sdk.rules.times import FOREVER, day_of
 from nudge_sdk.runtime.catalog import Catalog
 from nudge_sdk.runtime.recount import rebuild
@@ -57,6 +57,9 @@ class Fold:
         catalog: The published definitions.
         now: The present instant, in microseconds.
         warm: Subjects that need not be unpacked.
+
+    Attributes:
+        dropped: How many records named somebody who was forgotten.
     """
 
     def __init__(self, transaction: FoldTransaction, catalog: Catalog, now: int, *, warm: Warm | None = None) -> None:
@@ -68,6 +71,7 @@ class Fold:
         self.aliases = Aliases()
         self.transitions: list[Transition] = []
         self.reached: list[Reached] = []
+        self.dropped = 0
         self.episodes: dict[tuple[Key, int], EpisodeRow] = {}
         self._waiting: set[tuple[str, str, str, int]] = set()
         self._movers: set[Key] = set()
@@ -87,6 +91,8 @@ class Fold:
 
     def absorb(self, records: Sequence[Record], *, import_id: str = "") -> None:
         """Do all that ``take`` does, but write no subject."""
+        if self.transaction.has_forgotten():
+            records = self._remembered(records)
         self._load_aliases(records)
         self._lock_all(records)
         facts = [record for record in records if record.kind != "exposure"]
@@ -97,6 +103,14 @@ class Fold:
             self._take_one(record, import_id)
         self._take_reports(reports)
         self._drop_blank()
+
+    def _remembered(self, records: Sequence[Record]) -> list[Record]:
+        """Leave out what names somebody who was forgotten."""
+        names = [named_in(record) for record in records]
+        gone = self.transaction.forgotten(set().union(*names))
+        kept = [record for record, named in zip(records, names, strict=True) if gone.isdisjoint(named)]
+        self.dropped += len(records) - len(kept)
+        return kept
 
     def _lock_all(self, records: Sequence[Record]) -> None:
         """Lock whom the records concern; an account stands still from then on, and so do its members."""
@@ -130,6 +144,27 @@ class Fold:
             self._step(work, self.now)
             work.is_changed = True
         return self.write()
+
+    def recount(self, account_id: str, *, without_cause: Collection[str]) -> None:
+        """Count an account and its members anew from what is stored of them now, and judge them.
+
+        Args:
+            account_id: The account.
+            without_cause: Message ids that may be named as a cause no more.
+        """
+        self.lock([(account_id, ""), *self.transaction.members_of([account_id])])
+        works = [work for key, work in self.works.items() if key[0] == account_id]
+        for work in works:
+            self._step(work, self.now)
+        self._rebuild(account_id)
+        for work in works:
+            episode = work.standing.episode
+            if episode is not None and episode.cause in without_cause:
+                work.standing = replace(work.standing, episode=replace(episode, cause=BY_FORGETTING))
+            if not work.row.import_id:
+                at = max(self.now, work.standing.at)
+                after = judge(self.catalog.timeline.at(at), self.judged(work), at, work.standing, BY_FORGETTING)
+                self._note(work, Change(work.standing, after, at, BY_FORGETTING))
 
     def lock(self, keys: Iterable[Key]) -> None:
         """Lock subjects, and bring their counts to the present signal set."""

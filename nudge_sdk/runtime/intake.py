@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TypeVar
@@ -15,6 +16,7 @@ from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.state import CAPACITY, Capacity
 from nudge_sdk.runtime.catalog import Catalog, learn_to_read
 from nudge_sdk.runtime.fold import Fold, MovedMeanwhileError
+from nudge_sdk.runtime.metrics import FOLD, JUDGED, SET_ASIDE, SWEEP, Metrics
 from nudge_sdk.runtime.work import Warm
 from nudge_sdk.store.protocol import Quarantined, Store, SubjectRow, Transaction
 
@@ -51,6 +53,9 @@ class Intake:
         clock: The present instant in microseconds.
         capacity: How much states keep.
         prepare: Brings the store's schema up to date, before the first use, waiting for others at most so many seconds.
+
+    Attributes:
+        dropped: How many records named somebody who was forgotten, and were not taken.
     """
 
     def __init__(
@@ -64,10 +69,12 @@ class Intake:
         self.store = store
         self.clock = clock
         self.capacity = capacity
+        self.metrics: Metrics | None = None
         self._catalog: Catalog | None = None
         self._prepare = prepare
         self._is_ready = prepare is None
         self._unreadable: dict[int, str] = {}
+        self.dropped = 0
         self._is_preparing = False
         learn_to_read()
         self.after_fork()
@@ -125,7 +132,8 @@ class Intake:
         for number, reason in catalog.unreadable.items():
             if self._unreadable.get(number) != reason:
                 good = catalog.rules.number
-                log.error("definition %d cannot be read, %d stays in force: %s", number, good, reason)
+                facts = {"nudge_event": "definition_unreadable", "nudge_definition": number, "nudge_in_force": good}
+                log.error("definition %d cannot be read, %d stays in force: %s", number, good, reason, extra=facts)
         self._unreadable = catalog.unreadable
         return catalog
 
@@ -149,8 +157,10 @@ class Intake:
                 transaction.put_position(position.journal, position.offset)
             return rows
 
+        began = time.perf_counter()
         rows = self._with_present_catalog(work, wait)
-        self._warm.keep(folds[-1].works)
+        self._timed(FOLD, began)
+        self._keep(folds[-1])
         return rows
 
     def take_lines(self, lines: Sequence[bytes], position: Position, *, wait: float) -> list[SubjectRow]:
@@ -166,7 +176,8 @@ class Intake:
         except Exception as error:
             if _is_of_the_store(error):
                 raise
-            log.warning("a batch of %s was refused, looking for the line: %s", position.journal, error)
+            facts = {"nudge_event": "batch_refused", "nudge_journal": position.journal, "nudge_lines": len(records)}
+            log.warning("a batch of %s was refused, looking for the line: %s", position.journal, error, extra=facts)
             rows = self._bisect(records, position, wait, error)
             self.take([], wait=wait, position=position)
             return rows
@@ -183,7 +194,8 @@ class Intake:
         except Exception as error:
             if _is_of_the_store(error):
                 raise
-            log.warning("a batch of the inbox was refused, looking for the line: %s", error)
+            facts = {"nudge_event": "batch_refused", "nudge_journal": INBOX}
+            log.warning("a batch of the inbox was refused, looking for the line: %s", error, extra=facts)
             return self._take_inbox_singly(wait)
 
     def _take_inbox(self, limit: int, wait: float) -> list[SubjectRow]:
@@ -200,8 +212,10 @@ class Intake:
                     transaction.add_quarantined([Quarantined(INBOX, number, line, str(error), self.clock())])
             return fold.take(records) if records else []
 
+        began = time.perf_counter()
         rows = self._with_present_catalog(work, wait)
-        self._warm.keep(folds[-1].works)
+        self._timed(FOLD, began)
+        self._keep(folds[-1])
         return rows
 
     def _take_inbox_singly(self, wait: float) -> list[SubjectRow]:
@@ -217,11 +231,14 @@ class Intake:
         return rows
 
     def _set_first_aside(self, reason: str, wait: float) -> None:
-        log.warning("a line of the inbox was set aside: %s", reason)
+        facts = {"nudge_event": "line_set_aside", "nudge_journal": INBOX}
+        log.warning("a line of the inbox was set aside: %s", reason, extra=facts)
         with self.store.transaction(wait=wait) as transaction:
             taken = transaction.take_inbox(1)
             rows = [Quarantined(INBOX, number, line, reason, self.clock()) for number, line in taken]
             transaction.add_quarantined(rows)
+        if self.metrics is not None:
+            self.metrics.count(SET_ASIDE, len(rows))
 
     def sweep(self, *, wait: float) -> list[SubjectRow]:
         """Step members and accounts whose time has come through their boundaries; up to one batch."""
@@ -231,7 +248,12 @@ class Intake:
             keys = transaction.due(now, definition=catalog.rules.number, limit=SWEEP_BATCH)
             return Fold(transaction, catalog, now).sweep(keys) if keys else []
 
-        return self._with_present_catalog(work, wait)
+        began = time.perf_counter()
+        rows = self._with_present_catalog(work, wait)
+        self._timed(SWEEP, began)
+        if self.metrics is not None and rows:
+            self.metrics.count(JUDGED, len(rows))
+        return rows
 
     def count_new_signals(self, *, wait: float) -> list[SubjectRow]:
         """Bring members and accounts to the newest signal set, from stored records; up to one batch."""
@@ -251,6 +273,22 @@ class Intake:
             return transaction.release_import(import_id, self.clock())
 
         return self._with_present_catalog(work, wait)
+
+    def _timed(self, name: str, began: float) -> None:
+        if self.metrics is not None:
+            self.metrics.timing(name, time.perf_counter() - began)
+
+    def run(self, work: Callable[[Transaction, Catalog], T], wait: float) -> T:
+        """Do something in one transaction, with the definitions that are published at that very moment."""
+        return self._with_present_catalog(work, wait)
+
+    def forget_warm(self) -> None:
+        """Unpack everybody anew the next time."""
+        self._warm = Warm()
+
+    def _keep(self, fold: Fold) -> None:
+        self._warm.keep(fold.works)
+        self.dropped += fold.dropped
 
     def _with_present_catalog(self, work: Callable[[Transaction, Catalog], T], wait: float) -> T:
         self.ready(wait)
@@ -279,11 +317,15 @@ class Intake:
         return rows
 
     def _quarantine(self, line: bytes, position: Position, reason: str, wait: float) -> None:
-        log.warning("a line before %s:%d was set aside: %s", position.journal, position.offset, reason)
+        journal, offset = position.journal, position.offset
+        facts = {"nudge_event": "line_set_aside", "nudge_journal": journal, "nudge_offset": offset}
+        log.warning("a line before %s:%d was set aside: %s", journal, offset, reason, extra=facts)
         self.ready(wait)
-        row = Quarantined(position.journal, position.offset, line, reason, self.clock())
+        row = Quarantined(journal, offset, line, reason, self.clock())
         with self.store.transaction(wait=wait) as transaction:
             transaction.add_quarantined([row])
+        if self.metrics is not None:
+            self.metrics.count(SET_ASIDE)
 
 
 def _is_of_the_store(error: Exception) -> bool:

@@ -1,7 +1,11 @@
 """The durable queue between ``track`` and the store: one append-only file that this process alone writes.
 
-What was appended survives ``kill -9`` of this process, not a power cut: it is in the operating system's hands. The
-folder must be on a local disk.
+What was appended survives ``kill -9`` of this process, not a power cut: it is in the operating system's hands. With
+``durability="power"`` it survives that too, for the price of waiting for the disk; threads that append at the same time
+wait for it together. The folder must be on a local disk.
+
+The limit of the folder drops nothing: what was accepted stays until it is drained, and what is new is refused. Each
+process may fill the file it has begun, so the folder may go over its limit by one file a process.
 """
 
 from __future__ import annotations
@@ -11,13 +15,15 @@ import os
 import threading
 import time
 from pathlib import Path
-from typing import TypeGuard
+from typing import Literal, TypeGuard
 
 from nudge_sdk.errors import JournalError, SetupError
 from nudge_sdk.runtime.journal_files import MIB, LockedFile, create, total_bytes
 
 Position = tuple[str, int]
 """A place in a journal: the file's name and an offset in bytes."""
+
+Durability = Literal["process", "power"]
 
 _RETRY_SECONDS = 1.0
 _REMEDIES = {
@@ -37,12 +43,23 @@ class Journal:
         folder: Where the files are; made with mode 0700 if it is not there.
         max_file_bytes: A file of this size is left to the drainer and a new one begun.
         max_total_bytes: No new file is begun while the folder holds this much.
+        durability: What an appended line survives: the death of the ``process``, or a ``power`` cut.
+
+    Attributes:
+        is_synced: Whether each line is on the disk when ``append`` returns.
 
     Raises:
         SetupError: Limits that make no sense.
     """
 
-    def __init__(self, folder: Path, *, max_file_bytes: int = 64 * MIB, max_total_bytes: int = 1024 * MIB) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_file_bytes: int = 64 * MIB,
+        max_total_bytes: int = 1024 * MIB,
+        durability: Durability = "process",
+    ) -> None:
         if not 0 < max_file_bytes <= max_total_bytes:
             raise SetupError(
                 f"max_file_bytes={max_file_bytes} must be at least 1 and at most max_total_bytes={max_total_bytes}"
@@ -50,6 +67,7 @@ class Journal:
         self.folder = folder
         self._max_file_bytes = max_file_bytes
         self._max_total_bytes = max_total_bytes
+        self.is_synced = durability == "power"
         self._file: LockedFile | None = None
         # One a process: a lock that another thread held during the fork would stay locked in the child for ever.
         self._opening: dict[int, threading.RLock] = {}
@@ -57,7 +75,7 @@ class Journal:
         self._refusal = ""
 
     def append(self, line: bytes) -> Position:
-        """Write one line, safe from ``kill -9`` when this returns.
+        """Write one line, safe from ``kill -9`` (or from a power cut, if so made) when this returns.
 
         Args:
             line: Encoded JSON; it must hold no raw control characters, and JSON never does.
@@ -66,7 +84,8 @@ class Journal:
             The file's name and the offset behind this very line.
 
         Raises:
-            JournalError: The folder or file cannot be written, or is full. The line will not be read.
+            JournalError: The folder or file cannot be written, or is full. The line will not be read; only where it was
+                written whole and the disk would not promise to keep it, it may be.
         """
         file = self._file
         # Asked on every write: an application server may fork in C, past Python's own fork hooks.
@@ -89,6 +108,9 @@ class Journal:
             self._seal(file, unless_empty=True)
             del file  # the error's traceback would keep it, and so its lock, for as long as somebody keeps the error
             raise self._error(failure or OSError(errno.ENOSPC, "only a part of the line was written")) from failure
+        if self.is_synced and (refusal := self._sync(file, end)) is not None:
+            del file
+            raise refusal
         if end >= self._max_file_bytes:
             self._seal(file)
         return file.name, end
@@ -126,7 +148,7 @@ class Journal:
         try:
             if total_bytes(self.folder) >= self._max_total_bytes:
                 raise self._refused(self._full())
-            return create(self.folder)
+            return create(self.folder, is_synced=self.is_synced)
         except OSError as error:
             if not _is_refusal(error):
                 raise
@@ -150,6 +172,16 @@ class Journal:
         with self._opening.setdefault(os.getpid(), threading.RLock()):
             if self._file is file:
                 self._file = None
+
+    def _sync(self, file: LockedFile, end: int) -> JournalError | None:
+        try:
+            file.sync(end)
+        except OSError as error:
+            if not _is_refusal(error):
+                raise
+            self._seal(file)
+            return self._error(error)
+        return None
 
     def _error(self, error: OSError) -> JournalError:
         remedy = _REMEDIES.get(error.errno or 0, f"Make it writable for user id {os.geteuid()}")

@@ -37,7 +37,7 @@ class LockedFile:
         lock: Keeps ``end`` exact.
     """
 
-    __slots__ = ("__weakref__", "end", "fd", "lock", "name", "path", "pid")
+    __slots__ = ("__weakref__", "_failure", "_sync_lock", "_synced", "end", "fd", "lock", "name", "path", "pid")
 
     def __init__(self, path: Path, fd: int) -> None:
         self.path = path
@@ -47,7 +47,33 @@ class LockedFile:
         self.end = 0
         # Reentrant: a signal handler of the host may track while this very thread is writing.
         self.lock = threading.RLock()
+        self._synced = 0
+        self._failure: tuple[int, str] | None = None
+        self._sync_lock = threading.RLock()
         _open_files.add(self)
+
+    def sync(self, end: int) -> None:
+        """Have the disk keep everything before ``end``, also through a power cut.
+
+        Threads that ask while the disk is at work wait for each other, and the next of them asks for all.
+
+        Raises:
+            OSError: The disk did not keep it, or something before it.
+        """
+        with self._sync_lock:
+            # After a failure the system takes the lost pages for clean: asked again, it would say all is well.
+            if self._failure is not None:
+                raise OSError(*self._failure)
+            if self._synced >= end:
+                return
+            written = self.end
+            try:
+                os.fdatasync(self.fd)
+            except OSError as error:
+                if error.errno is not None:
+                    self._failure = (error.errno, error.strerror or "")
+                raise
+            self._synced = written
 
     def release(self) -> None:
         """Give up the lock and the descriptor; in a forked child only the descriptor."""
@@ -115,20 +141,41 @@ class Adopted:
         self.close()
 
 
-def create(folder: Path) -> LockedFile:
+def create(folder: Path, *, is_synced: bool = False) -> LockedFile:
     """Make a new, empty journal, locked from the first instant in which others can see it.
+
+    Args:
+        folder: Where; it is made if it is not there.
+        is_synced: Whether its name must outlive a power cut.
 
     Raises:
         OSError: The folder cannot be made or written.
     """
+    holders = [folder, *_missing_above(folder)] if is_synced else []
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for _ in range(_ATTEMPTS):
         try:
-            return _create(folder / _new_name())
+            file = _create(folder / _new_name())
         except (BlockingIOError, FileNotFoundError):
             # A sweep took the file for an abandoned one before the lock was there; it holds nothing yet.
             continue
+        for holder in holders:
+            sync_folder(holder)
+        return file
     raise FileNotFoundError(f"{folder}: new files vanish as soon as they are made")
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the disk keep the names in a folder through a power cut.
+
+    Raises:
+        OSError: The disk did not.
+    """
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def journals(folder: Path) -> list[Path]:
@@ -181,6 +228,11 @@ def sweep(folder: Path) -> int:
     """Remove what dead processes left without a single byte in it, and return how many files that were."""
     empty = [path for path in journals(folder) if _size(path) == 0]
     return sum(_remove_if_empty(path) for path in [*_listed(folder, UNFINISHED), *empty])
+
+
+def _missing_above(folder: Path) -> list[Path]:
+    """Return the folders in which a name is missing on the way to this one."""
+    return [each.parent for each in (folder, *folder.parents) if not each.exists()]
 
 
 def _new_name() -> str:

@@ -5,7 +5,7 @@ The same fold runs over them as in the store, so what a request sees of its own 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -84,6 +84,14 @@ class Overlay:
     def add_exposures(self, rows: Iterable[Exposure]) -> list[bool]:
         """Take every exposure for new."""
         return [True for _ in rows]
+
+    def has_forgotten(self) -> bool:
+        """Say no: what is said of somebody forgotten is dropped when it is drained."""
+        return False
+
+    def forgotten(self, keys: Collection[Key]) -> set[Key]:
+        """Return none."""
+        return set()
 
     def aliases(self, keys: Iterable[Key]) -> dict[Key, Alias]:
         """Return aliases that the overlay itself brought, and those that are known."""

@@ -249,21 +249,38 @@ class Profiles:
         Raises:
             StoreError: The profile is not in memory and the store did not answer.
         """
-        asked_at = time.monotonic()
+        oldest = time.monotonic() - self.max_staleness
         moved = self._moved.get(sent)
-        key = moved[0] if moved and asked_at - moved[1] < self.max_staleness else self.resolve(sent)
+        if moved is not None and moved[1] > oldest:
+            key = moved[0]
+            found = self._profiles.get(key)
+            # The usual case by itself: nothing changed since this member was last looked at.
+            if found is not None and is_kept and found.fold is None and found.loaded_at > oldest:
+                view, pending = found.view, self._pending
+                is_quiet = not pending or (key[0] not in pending and sent[0] not in pending)
+                if (
+                    is_quiet
+                    and view is not None
+                    and view.catalog is catalog
+                    and view.judged_at <= now < view.valid_until
+                ):
+                    return view
+        else:
+            key = self.resolve(sent)
+        return self._look(key, sent, now, catalog, is_kept=is_kept)
+
+    def _look(self, key: Key, sent: Key, now: int, catalog: Catalog, *, is_kept: bool) -> View:
+        oldest = time.monotonic() - self.max_staleness
         attempts = 0
         while True:
             attempts += 1
             found = self._profiles.get(key)
-            is_fresh = found is not None and asked_at - found.loaded_at < self.max_staleness
+            is_fresh = found is not None and found.loaded_at > oldest
             # Where the definition is new, a new signal may have been counted in the store since the rows were read.
             if found is None or not is_fresh or (found.view is not None and found.view.catalog is not catalog):
                 found = self._read(key, found)
             view = found.view
             if view is not None and is_kept and view.catalog is catalog and view.judged_at <= now < view.valid_until:
-                if not self._pending:
-                    return view
                 counts = {name: len(self._pending.get(name, ())) for name in (key[0], sent[0])}
                 if all(count == found.taken.get(name, 0) for name, count in counts.items()):
                     return view
@@ -311,16 +328,17 @@ class Profiles:
     def _read(self, key: Key, stale: Profile | None) -> Profile:
         """Read a member, and with it how far this process's own journals are drained: at one and the same moment."""
         try:
-            for _ in range(_CONSISTENT_READS):
-                before = self.positions(self.store.read_position)
-                rows = self.store.read_subjects([key, (key[0], "")])
-                if self.positions(self.store.read_position) != before:
+            for attempt in range(_CONSISTENT_READS):
+                rows, stored = self.store.read_profile(key, list(self._journals))
+                positions = self.positions(stored.get)
+                # A file may have been drained and removed since the rows were read.
+                if not attempt and FOREVER in positions.values():
                     continue
                 with self._lock:
-                    if self._is_newest(before):
-                        return self._insert(key, rows, before)
+                    if self._is_newest(positions):
+                        return self._insert(key, rows, positions)
             with self._lock:
-                return self._insert(key, rows, before)
+                return self._insert(key, rows, positions)
         except NudgeError:
             if stale is None:
                 raise
@@ -331,15 +349,25 @@ class Profiles:
     def _insert(self, key: Key, rows: dict[Key, SubjectRow], positions: dict[str, int]) -> Profile:
         for each in (key, (key[0], "")):
             rows.setdefault(each, SubjectRow(account_id=each[0], user_id=each[1]))
-        self._drop(key)
+        self._keep_known(key, rows)
         self._note_drained(positions)
         self._renew(key[0], rows)
         self._forget_drained(positions)
-        profile = self._profiles[key] = Profile(rows, time.monotonic())
-        self._members_of.setdefault(key[0], set()).add(key)
+        profile = self._profiles.pop(key, None)
+        if profile is None:
+            profile = Profile(rows, 0.0)
+            self._members_of.setdefault(key[0], set()).add(key)
+        profile.loaded_at = time.monotonic()
+        self._profiles[key] = profile
         while len(self._profiles) > self.most:
             self._drop(next(iter(self._profiles)))
         return profile
+
+    def _keep_known(self, key: Key, rows: dict[Key, SubjectRow]) -> None:
+        """Put the rows that are known already in the place of equal ones: colleagues share their account's."""
+        known = self._profiles.get(key)
+        if known is not None:
+            rows.update((each, row) for each, row in known.rows.items() if row == rows.get(each))
 
     def _is_newest(self, positions: dict[str, int]) -> bool:
         """Whether rows read at these positions hold all that is not pending any more."""
@@ -372,11 +400,12 @@ class Profiles:
         is_mixed = account_id in self._pending and len(self._journals) > 1
         for key in list(self._members_of.get(account_id, ())):
             profile = self._profiles[key]
-            fresh = {each: rows[each] for each in profile.rows if each in rows}
+            covered = [each for each in profile.rows if each in rows]
+            fresh = {each: rows[each] for each in covered if rows[each] is not profile.rows[each]}
             is_older = any(row.ledger_version < profile.rows[each].ledger_version for each, row in fresh.items())
-            is_uncovered = len(fresh) < 2 and (key in gone or (account_id, "") in gone)
+            is_uncovered = len(covered) < 2 and (key in gone or (account_id, "") in gone)
             # Where several journals are in play, another process may have drained some: only a fresh reading tells.
-            if is_older or is_uncovered or (fresh and is_mixed):
+            if is_older or is_uncovered or (covered and is_mixed):
                 self._drop(key)
             elif fresh or gone:
                 profile.renew(key, fresh)
@@ -415,6 +444,8 @@ def _counts_alike(old: SubjectRow, new: SubjectRow) -> bool:
 
 def _with_ledgers(view: View, member: SubjectRow, account: SubjectRow) -> View:
     versions = (member.ledger_version, account.ledger_version)
+    if versions == view.versions:
+        return view
     if versions[0] != view.versions[0]:
         ledger = unpack_ledger(member.ledger)
         judged = view.member.with_exposures(exposures_of(ledger))

@@ -13,8 +13,17 @@ from nudge_sdk.errors import RecordError
 from nudge_sdk.rules.identity import move_of
 from nudge_sdk.rules.records import Kind, Record, personal_account
 from nudge_sdk.rules.times import HOUR
-from nudge_sdk.runtime.checking import MessageIds, check_account, check_data, check_instant, check_name, check_size
+from nudge_sdk.runtime.checking import (
+    MessageIds,
+    check_account,
+    check_data,
+    check_instant,
+    check_name,
+    check_size,
+    member_key,
+)
 from nudge_sdk.runtime.drainer import DrainThread
+from nudge_sdk.runtime.durability import settle
 from nudge_sdk.runtime.intake import Intake, encode_record
 from nudge_sdk.runtime.journal import Journal
 from nudge_sdk.runtime.profiles import Pending, Profiles
@@ -55,6 +64,7 @@ class Recorder:
         self.release = release
         self.ids = MessageIds()
         self.store_wait = 0.05
+        self.is_settled = False
         self.repeat_within = HOUR
         self._said: OrderedDict[tuple[str, str, str], tuple[bytes, int]] = OrderedDict()
 
@@ -75,14 +85,16 @@ class Recorder:
         Raises:
             RecordError: Something that some store cannot hold.
         """
-        user_id = "" if user is None and kind != "track" else check_name(user, "user")
-        account_id = personal_account(user_id) if account is None else check_account(account)
+        if user is not None or kind == "track":
+            account_id, user_id = member_key(user, account)
+        else:
+            account_id, user_id = personal_account("") if account is None else check_account(account), ""
         now = self.clock()
         return Record(
             kind,
             account_id,
             user_id,
-            self.ids.new() if id is None else check_name(id, "id"),
+            self.ids.new(now) if id is None else check_name(id, "id"),
             now if at is None else check_instant(at, "at"),
             now,
             name,
@@ -136,6 +148,8 @@ class Recorder:
         """
         check_size(encode_record(record))
         rows = self.intake.take([record], wait=wait)
+        if self.is_settled:
+            settle(self.intake.store)
         move = move_of(record)
         if move is not None:
             self.profiles.moved(move.source)
@@ -151,7 +165,8 @@ class Recorder:
         except Exception as error:
             if self.journal is None:
                 raise
-            log.info("a %s goes by the journal, the store did not take it: %s", record.kind, error)
+            facts = {"nudge_event": "store_late", "nudge_kind": record.kind, "nudge_cause": type(error).__name__}
+            log.info("a %s goes by the journal, the store did not take it: %s", record.kind, error, extra=facts)
             self.write(record, is_ours=is_ours)
 
     def say(self, record: Record, *, is_ours: bool) -> None:
@@ -176,7 +191,8 @@ class Recorder:
             self.intake.ready(self.store_wait)
             return move is not None and self.profiles.resolve(move.source) == move.source
         except Exception as error:
-            log.info("a group goes by the journal, the store did not answer: %s", error)
+            facts = {"nudge_event": "store_late", "nudge_kind": record.kind, "nudge_cause": type(error).__name__}
+            log.info("a group goes by the journal, the store did not answer: %s", error, extra=facts)
             return False
 
     def is_repeat(self, record: Record) -> bool:
@@ -191,6 +207,11 @@ class Recorder:
         self._said[record.kind, record.account_id, record.user_id] = (encode_record(record.data), record.at)
         if len(self._said) > _REPEATS_KEPT:
             self._said.popitem(last=False)
+
+    def forget(self, user_ids: set[str]) -> None:
+        """Forget what was said of users."""
+        for key in [key for key in list(self._said) if key[2] in user_ids]:
+            self._said.pop(key, None)
 
     def after_fork(self) -> None:
         """Make ids that differ from the parent's, and leave its thread alone."""

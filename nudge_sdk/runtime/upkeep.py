@@ -133,4 +133,5 @@ def _quietly(work: Callable[[], object]) -> None:
     try:
         work()
     except Exception as error:
-        log.warning("closing: %s; the journal keeps what is not in the store yet", error)
+        facts = {"nudge_event": "close_incomplete", "nudge_cause": type(error).__name__}
+        log.warning("closing: %s; the journal keeps what is not in the store yet", error, extra=facts)

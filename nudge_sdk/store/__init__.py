@@ -12,7 +12,8 @@ __all__ = ["Store", "open_store", "shown"]
 _SUPPORTED = (
     "Say sqlite:///relative.db, sqlite:////absolute/path.db, postgresql://user@host/database, or memory:// (for tests)."
 )
-_PASSWORD = re.compile(r"(//[^/@:]*:|[?&]password=)[^@&]+(?=@|&|$)")
+# Up to the last @, for a password may hold what it should not.
+_PASSWORD = re.compile(r"(//[^/@:]*:).*(?=@)|([?&]password=)[^&]*")
 _POSTGRESQL = ("postgresql", "postgres", "postgresql+psycopg")
 
 
@@ -44,7 +45,7 @@ def open_store(url: str) -> Store:
 
 def shown(url: str) -> str:
     """Return a store's address as people and logs may see it: without the password."""
-    return _PASSWORD.sub(r"\1***", url)
+    return _PASSWORD.sub(lambda found: f"{found[1] or found[2]}***", url)
 
 
 def _postgresql(url: str) -> Store:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 
@@ -72,6 +72,13 @@ class MemoryStore:
         rows = [self._tables.subjects.get(key) for key in keys]
         return {row.key: copy.copy(row) for row in rows if row is not None}
 
+    def read_profile(self, key: Key, journals: Sequence[str]) -> tuple[dict[Key, SubjectRow], dict[str, int]]:
+        while True:
+            stored = {name: self._tables.positions[name] for name in journals if name in self._tables.positions}
+            rows = self.read_subjects([key, (key[0], "")])
+            if all(self._tables.positions.get(name) == stored.get(name) for name in journals):
+                return rows, stored
+
     def read_ledger_versions(self, keys: Sequence[Key]) -> dict[Key, int]:
         rows = {key: self._tables.subjects.get(key) for key in keys}
         return {key: row.ledger_version if row is not None else 0 for key, row in rows.items()}
@@ -127,6 +134,9 @@ class MemoryStore:
 
     def has_inbox(self) -> bool:
         return bool(self._tables.inbox)
+
+    def scrub(self, days: Collection[int] | None, *, wait: float) -> None:
+        """Do nothing: what is deleted is gone."""
 
     def acquire_lease(self, name: str, holder: str, *, now: int, seconds: float) -> bool:
         with self._lock:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.times import FOREVER
+from nudge_sdk.store.memory_erasing import MemoryErasing
 from nudge_sdk.store.protocol import (
     Alias,
     DefinitionRow,
@@ -54,12 +55,17 @@ class Overlay(Generic[K, V]):
             self.put(key, value)
         return is_new
 
-    def delete(self, key: K) -> None:
+    def delete(self, key: K) -> bool:
+        was_there = self.get(key) is not None
         self._changes[key] = _GONE
+        return was_there
+
+    def items(self) -> list[tuple[K, V]]:
+        merged: dict[K, V | _Gone] = {**self._committed, **self._changes}
+        return [(key, value) for key, value in merged.items() if not isinstance(value, _Gone)]
 
     def values(self) -> list[V]:
-        merged: dict[K, V | _Gone] = {**self._committed, **self._changes}
-        return [value for value in merged.values() if not isinstance(value, _Gone)]
+        return [value for _, value in self.items()]
 
     def commit(self) -> None:
         for key, value in self._changes.items():
@@ -85,9 +91,11 @@ class Tables:
         self.positions: dict[str, int] = {}
         self.inbox: dict[int, tuple[int, bytes]] = {}
         self.leases: dict[str, tuple[str, int]] = {}
+        self.forgotten: dict[bytes, int] = {}
+        self.secrets: dict[str, bytes] = {}
 
 
-class MemoryTransaction:
+class MemoryTransaction(MemoryErasing):
     """See ``store.protocol.Transaction``."""
 
     is_alone = True
@@ -104,6 +112,8 @@ class MemoryTransaction:
         self._quarantined = Overlay(tables.quarantined)
         self._positions = Overlay(tables.positions)
         self._inbox = Overlay(tables.inbox)
+        self._forgotten = Overlay(tables.forgotten)
+        self._secrets = Overlay(tables.secrets)
 
     def commit(self) -> None:
         for overlay in vars(self).values():

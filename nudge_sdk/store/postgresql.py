@@ -53,6 +53,9 @@ class PostgresqlStore(SqlStore):
         with self.transaction(wait=LEASE_WAIT) as transaction:
             return transaction.count(statement, parameters)
 
+    def _profile(self, key: Key, journals: Sequence[str]) -> list[Any]:
+        return self._read(sql.READ_PROFILE, (*key, list(journals)))
+
     def _many_subjects(self, keys: Sequence[Key]) -> list[Any]:
         return self._by_key(sql.READ_SUBJECTS, keys)
 

@@ -91,10 +91,16 @@ class Connections:
     """
 
     def __init__(self, url: str) -> None:
+        user = url.partition("://")[2].partition("?")[0].rpartition("@")[0]
+        if "@" in user or "/" in user:
+            # libpq would take a part of the password for a host or a database, and name it in messages.
+            raise SetupError("the address of the PostgreSQL database cannot be read: write @ as %40 and / as %2F in it")
         try:
             parts = conninfo_to_dict(url)
         except errors.ProgrammingError as error:
-            raise SetupError(f"the address of the PostgreSQL database cannot be read: {error}") from None
+            # What is quoted behind it may be a part of the password.
+            why = str(error).partition('"')[0].strip(" :\n")
+            raise SetupError(f"the address of the PostgreSQL database cannot be read: {why}") from None
         self._url = url
         self.name = f"PostgreSQL database {parts.get('dbname') or '(default)'} on {parts.get('host') or 'this machine'}"
         self._reset()

@@ -75,6 +75,15 @@ def partitions_of(connections: Connections, days: Collection[int] | None) -> lis
     return [name for name in present if name in names or (None in months and name in _OTHERS)]
 
 
+def first_day_of(partition: str) -> int:
+    """Return a UTC day whose events are in a partition."""
+    if partition in _OTHERS:
+        first, end = (_days((year, 1))[0] for year in (_FIRST_YEAR, _LAST_YEAR))
+        return first - 1 if partition == _OTHERS[0] else end
+    year, month = partition.removeprefix(PREFIX).split("_")
+    return _days((int(year), int(month)))[0]
+
+
 def _month_of(day: int) -> tuple[int, int] | None:
     try:
         at = datetime.fromtimestamp(day * DAY / SECOND, UTC)

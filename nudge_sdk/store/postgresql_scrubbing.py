@@ -17,7 +17,7 @@ from psycopg import errors
 from nudge_sdk.errors import StoreBusyError
 from nudge_sdk.store.erasing_statements import ALL
 from nudge_sdk.store.postgresql_connections import Bounded, Connections
-from nudge_sdk.store.postgresql_partitions import partitions_of
+from nudge_sdk.store.postgresql_partitions import PREFIX, first_day_of, partitions_of
 
 _LOCK_SECONDS = 1
 _PAUSE = 0.05
@@ -28,6 +28,12 @@ _OLDER = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
     "AND (age(backend_xmin) > age(%s::text::xid) OR age(backend_xid) > age(%s::text::xid))"
 )
+
+_NEEDED = (
+    "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = to_regclass(%s) "
+    "AND attnum > 0 AND attnotnull AND NOT attisdropped ORDER BY attnum"
+)
+_BLANK = {"text": "", "bytea": b"", "bigint": 0, "integer": 0, "smallint": 0}
 
 
 def scrub(connections: Connections, days: Collection[int] | None, wait: float) -> None:
@@ -41,12 +47,37 @@ def scrub(connections: Connections, days: Collection[int] | None, wait: float) -
             _outwait(connection, connections.name, deadline)
             for table in (*ALL, *partitions):
                 _until(partial(_write_anew, connection, table, "FULL, ANALYZE"), connections.name, deadline)
-            # Samples of values, among them ids of users, that the planner keeps.
+                _forget_samples(connection, table, table)
             if partitions:
                 connection.execute("ANALYZE nudge_events")
+                _forget_samples(connection, partitions[-1], "nudge_events")
             _until(partial(_write_anew, connection, "pg_statistic", "FULL"), connections.name, deadline)
     finally:
         connection.close()
+
+
+def _forget_samples(connection: Bounded, table: str, analyzed: str) -> None:
+    """Let the planner draw samples of an empty table anew.
+
+    It keeps values it has seen, ids of users among them, and those of a table that became empty for ever. So it is
+    shown a row that nobody else ever sees.
+
+    Args:
+        connection: Outside any transaction.
+        table: Where to put the row: the table itself, or a partition of it.
+        analyzed: The table.
+    """
+    if _one(connection, f"SELECT EXISTS (SELECT FROM {analyzed})"):
+        return
+    columns = connection.execute(_NEEDED, (table,)).fetchall()
+    names = ", ".join(name for name, _ in columns)
+    day = first_day_of(table) if table.startswith(PREFIX) else 0
+    values = [day if name == "day" else _BLANK[kind] for name, kind in columns]
+    marks = ", ".join(["%s"] * len(values))
+    with connection.transaction():
+        connection.execute(f"INSERT INTO {table} ({names}) OVERRIDING SYSTEM VALUE VALUES ({marks})", values)
+        connection.execute(f"ANALYZE {analyzed}")
+        connection.execute(f"DELETE FROM {table} WHERE xmin = pg_current_xact_id()::xid")
 
 
 def _outwait(connection: Bounded, name: str, deadline: float) -> None:

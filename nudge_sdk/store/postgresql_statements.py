@@ -31,6 +31,9 @@ _ORDER = {MEMBERS: "ORDER BY s.account_id, s.user_id", ACCOUNTS: "ORDER BY s.acc
 
 READ_SUBJECTS = {table: subject(table, _AMONG[table]) for table in statements.TABLES}
 LOCK_SUBJECTS = {table: f"{READ_SUBJECTS[table]} {_ORDER[table]} FOR UPDATE" for table in statements.TABLES}
+READ_PROFILE = statements.read_profile(
+    "SELECT string_agg(journal || ' ' || position, '|') FROM nudge_journals WHERE journal = ANY(?3::text[])"
+)
 READ_VERSIONS = {
     MEMBERS: f"SELECT s.account_id, s.user_id, s.ledger_version FROM {MEMBERS} s {_AMONG[MEMBERS]}",
     ACCOUNTS: f"SELECT s.account_id, '', s.ledger_version FROM {ACCOUNTS} s {_AMONG[ACCOUNTS]}",

@@ -6,7 +6,7 @@ with the columns beside them that lists, counts and the sweep need.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -171,6 +171,20 @@ class Quarantined(msgspec.Struct, frozen=True, array_like=True):
     at: int
 
 
+class Erasure(msgspec.Struct, frozen=True):
+    """All that is stored of one person.
+
+    Attributes:
+        keys: (account, user) as sent and as counted.
+        accounts: Personal accounts, which go as a whole.
+        names: User ids; what was said to join somebody to one of them goes too.
+    """
+
+    keys: tuple[Key, ...]
+    accounts: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+
 class FoldTransaction(Protocol):
     """What the fold needs of a transaction.
 
@@ -211,6 +225,12 @@ class FoldTransaction(Protocol):
     def delete_subject(self, key: Key) -> None:
         """Drop a row (its records stay; an alias leads elsewhere)."""
 
+    def has_forgotten(self) -> bool:
+        """Whether anybody was ever forgotten."""
+
+    def forgotten(self, keys: Collection[Key]) -> set[Key]:
+        """Return those of the members who were forgotten, in this account or everywhere."""
+
     def records_of(self, keys: Sequence[Key], *, first_day: int, last_day: int) -> Iterator[Record]:
         """Yield the stored records of exactly these (account, user) pairs as sent, by counted time and id."""
 
@@ -249,6 +269,24 @@ class Transaction(FoldTransaction, Protocol):
     def take_inbox(self, limit: int) -> list[tuple[int, bytes]]:
         """Return and delete up to ``limit`` lines of the inbox, oldest first."""
 
+    def put_forgotten(self, keys: Iterable[Key], at: int) -> None:
+        """Leave a tombstone for each member; for an empty account in every account."""
+
+    def delete_forgotten(self, keys: Iterable[Key]) -> int:
+        """Take tombstones away; how many there were."""
+
+    def keys_of(self, user_ids: Collection[str]) -> list[Key]:
+        """Return the keys, in any account, under which these users have a row, a conclusion or an alias."""
+
+    def erase(self, erasure: Erasure) -> int:
+        """Delete rows, records, conclusions and aliases; how many there were."""
+
+    def erase_lines(self, is_theirs: Callable[[bytes, str], bool]) -> int:
+        """Delete what holds (line, reason) from the quarantine and the inbox; how many there were."""
+
+    def hide_causes(self, account_ids: Iterable[str], ids: Collection[str], by: str) -> None:
+        """Write ``by`` where one of these message ids is the cause of a transition or an episode."""
+
 
 class Store(Protocol):
     """Durable memory. Every call waits at most its bound, then raises StoreBusyError."""
@@ -261,6 +299,9 @@ class Store(Protocol):
 
     def read_subjects(self, keys: Sequence[Key]) -> dict[Key, SubjectRow]:
         """Read rows outside a transaction; never waits for writers."""
+
+    def read_profile(self, key: Key, journals: Sequence[str]) -> tuple[dict[Key, SubjectRow], dict[str, int]]:
+        """Read a member, its account, and how far those of the journals that are known are drained: of one moment."""
 
     def read_ledger_versions(self, keys: Sequence[Key]) -> dict[Key, int]:
         """Read only the ledger versions (0 for a missing row)."""
@@ -292,6 +333,17 @@ class Store(Protocol):
     def quarantined(self) -> list[Quarantined]: ...
     def has_inbox(self) -> bool:
         """Read whether the inbox holds any line."""
+
+    def scrub(self, days: Collection[int] | None, *, wait: float) -> None:
+        """Overwrite in the database's files what deleted and updated rows leave behind.
+
+        Args:
+            days: UTC days on which events were deleted; None where that is not known any more.
+            wait: Most seconds to wait for others.
+
+        Raises:
+            StoreBusyError: Others kept it from being complete.
+        """
 
     def acquire_lease(self, name: str, holder: str, *, now: int, seconds: float) -> bool:
         """Take or renew a lease; False while somebody else holds it.

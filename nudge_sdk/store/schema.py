@@ -274,6 +274,23 @@ class Inbox(Base):
     line: Mapped[Blob]
 
 
+class Tombstone(Base):
+    """That somebody was forgotten: a keyed hash of (account, user), see ``store.tombstones``."""
+
+    __tablename__ = "nudge_forgotten"
+    __table_args__ = _CLUSTERED
+    digest: Mapped[KeyBytes]
+    at: Mapped[Instant]
+
+
+class Secret(Base):
+    """What the database drew for itself and tells nobody."""
+
+    __tablename__ = "nudge_secrets"
+    name: Mapped[KeyText]
+    value: Mapped[Blob]
+
+
 class Draft(Base):
     """An entity as it is being edited; ``revision`` rises with each save."""
 

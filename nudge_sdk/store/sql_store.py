@@ -42,6 +42,10 @@ class SqlStore(ABC):
         """Return the rows of a query."""
 
     @abstractmethod
+    def _profile(self, key: Key, journals: Sequence[str]) -> list[Any]:
+        """Return the rows of a member and its account, each with the positions of journals."""
+
+    @abstractmethod
     def _many_subjects(self, keys: Sequence[Key]) -> list[Any]:
         """Return the rows of any number of keys."""
 
@@ -65,6 +69,12 @@ class SqlStore(ABC):
         few = _few(keys, statements.READ_FEW)
         rows = self._read(*few) if few else self._many_subjects(keys)
         return {(row[0], row[1]): subject_from(row) for row in rows}
+
+    def read_profile(self, key: Key, journals: Sequence[str]) -> tuple[dict[Key, SubjectRow], dict[str, int]]:
+        rows = self._profile(key, journals)
+        stored = (pair.rsplit(" ", 1) for pair in rows[0][-1].split("|")) if rows[0][-1] else ()
+        found = {(row[0], row[1]): subject_from(row) for row in rows if row[0] is not None}
+        return found, {journal: int(position) for journal, position in stored}
 
     def read_ledger_versions(self, keys: Sequence[Key]) -> dict[Key, int]:
         versions = dict.fromkeys(keys, 0)

@@ -23,6 +23,7 @@ from nudge_sdk.store.protocol import (
     Transition,
 )
 from nudge_sdk.store.rows import EventKey, EventRow, Identity, identity, pack_record
+from nudge_sdk.store.sql_erasing import SqlErasing
 from nudge_sdk.store.statements import ACCOUNTS, MEMBERS
 from nudge_sdk.store.subject_rows import values
 
@@ -57,7 +58,7 @@ class Lookup(ABC):
         return [identity(row) in found for row in rows]
 
 
-class SqlTransaction(Lookup):
+class SqlTransaction(Lookup, SqlErasing):
     """What is done between BEGIN and COMMIT; see ``store.protocol.Transaction``."""
 
     @abstractmethod

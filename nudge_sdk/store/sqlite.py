@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -48,6 +49,9 @@ class SqliteStore(SqlStore):
     def _change(self, statement: str, parameters: Sequence[Any]) -> int:
         with self._connections.writing(LEASE_WAIT) as connection:
             return connection.execute(statement, parameters).rowcount
+
+    def _profile(self, key: Key, journals: Sequence[str]) -> list[Any]:
+        return self._read(sql.READ_PROFILE, (*key, json.dumps(journals)))
 
     def _many_subjects(self, keys: Sequence[Key]) -> list[Any]:
         return self._by_key(sql.read_subjects, keys)

@@ -21,6 +21,11 @@ from nudge_sdk.errors import StoreBusyError, StoreError
 READ_WAIT = 0.25
 """Seconds a read waits in the rare moments at which SQLite lets nobody read (recovery, closing of the log)."""
 
+OF_A_REQUEST = 1.0
+"""A transaction that may wait less than this many seconds belongs to a request."""
+
+_IN_VAIN = 0.25
+_RETRY_SECONDS = 1.0
 _FORK_WAIT = 5.0
 _PAGE = 500
 _BUSY_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -58,6 +63,8 @@ class Connections:
     _writer: _Guarded | None
     _readers: weakref.WeakSet[_Guarded]
     _held: list[threading.Lock]
+    _busy_since: float
+    _wait_again_at: float
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -75,11 +82,14 @@ class Connections:
             StoreBusyError: Others held it for longer.
             StoreError: SQLite refused.
         """
+        self._notice_fork()
+        wait = self._patience(wait)
         deadline = time.monotonic() + wait
         lock = self._take_write_lock(wait)
         pid = self._pid
         try:
             connection = self._begin(deadline)
+            self._busy_since = 0.0
             try:
                 yield connection
                 _refuse_in_child(pid)
@@ -88,6 +98,40 @@ class Connections:
                 if os.getpid() == pid:
                     _roll_back(connection)
                 raise
+        except sqlite3.Error as error:
+            if is_busy(error):
+                self._note_busy()
+            raise translated(error, self.path) from error
+        finally:
+            self._writing_thread = 0
+            lock.release()
+
+    def _patience(self, wait: float) -> float:
+        """Return how long to wait: while the file stays locked, one request a second waits, the others only try."""
+        now = time.monotonic()
+        if wait >= OF_A_REQUEST or not self._busy_since or now < self._busy_since + _IN_VAIN:
+            return wait
+        if now < self._wait_again_at:
+            return 0.0
+        self._wait_again_at = now + _RETRY_SECONDS
+        return wait
+
+    def _note_busy(self) -> None:
+        self._busy_since = self._busy_since or time.monotonic()
+
+    @contextmanager
+    def maintaining(self, wait: float) -> Iterator[sqlite3.Connection]:
+        """Give the writing connection outside any transaction, with nobody else of this process writing.
+
+        Raises:
+            StoreBusyError: Others of this process wrote for longer than ``wait`` seconds.
+            StoreError: SQLite refused.
+        """
+        self._notice_fork()
+        deadline = time.monotonic() + wait
+        lock = self._take_write_lock(wait)
+        try:
+            yield self._open_writer(deadline)
         except sqlite3.Error as error:
             raise translated(error, self.path) from error
         finally:
@@ -166,6 +210,8 @@ class Connections:
         self._open_lock = threading.Lock()
         self._writing_thread = 0
         self._writer = None
+        self._busy_since = 0.0
+        self._wait_again_at = 0.0
         self._busy_timeout = -1
         self._readers = weakref.WeakSet()
         self._local = threading.local()
@@ -176,16 +222,21 @@ class Connections:
             self.after_fork()
 
     def _take_write_lock(self, wait: float) -> threading.Lock:
-        self._notice_fork()
         if self._writing_thread == threading.get_ident():
             raise StoreError("This thread is inside a transaction already; end it before beginning another.")
         lock = self._write_lock
         if not lock.acquire(timeout=wait):
+            self._note_busy()
             raise StoreBusyError(f"Another thread wrote to {self.path} for more than {wait:g} s; try again.")
         self._writing_thread = threading.get_ident()
         return lock
 
     def _begin(self, deadline: float) -> sqlite3.Connection:
+        connection = self._open_writer(deadline)
+        connection.execute("BEGIN IMMEDIATE")
+        return connection
+
+    def _open_writer(self, deadline: float) -> sqlite3.Connection:
         if self._writer is None:
             opened = self._open()
             prepare_for_writing(opened.connection, deadline)
@@ -195,7 +246,6 @@ class Connections:
         if timeout != self._busy_timeout:
             connection.execute(f"PRAGMA busy_timeout={timeout}").close()
             self._busy_timeout = timeout
-        connection.execute("BEGIN IMMEDIATE")
         return connection
 
     def _reader(self) -> _Guarded:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TypeVar
 
-from nudge_sdk.store.statements import ALIAS_COLUMNS, COUNTED, EVENT_COLUMNS, MEMBERS, marks, subject
+from nudge_sdk.store.statements import ALIAS_COLUMNS, COUNTED, EVENT_COLUMNS, MEMBERS, marks, read_profile, subject
 
 T = TypeVar("T")
 
@@ -17,6 +17,11 @@ _JOIN = {
 
 INBOX = "SELECT id, line FROM nudge_inbox ORDER BY id LIMIT ?"
 DELETE_INBOX = "DELETE FROM nudge_inbox WHERE id <= ?"
+
+READ_PROFILE = read_profile(
+    "SELECT group_concat(journal || ' ' || position, '|') FROM nudge_journals "
+    "WHERE journal IN (SELECT value FROM json_each(?3))"
+)
 
 
 def _keys(count: int, names: str) -> str:

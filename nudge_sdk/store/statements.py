@@ -89,6 +89,17 @@ READ_FEW_VERSIONS = _few(
     f"SELECT account_id, '', ledger_version FROM {ACCOUNTS}",
 )
 
+
+def read_profile(positions: str) -> str:
+    """Return the query of a member, its account, and ``positions`` beside each; one row even where there is neither."""
+    member = subject(MEMBERS, "WHERE s.account_id = ?1 AND s.user_id = ?2")
+    account = subject(ACCOUNTS, "WHERE s.account_id = ?1")
+    return (
+        f"SELECT found.*, p.positions FROM (SELECT ({positions}) AS positions) AS p "
+        f"LEFT JOIN ({member} UNION ALL {account}) AS found ON 1 = 1"
+    )
+
+
 _EVENT = "day, account_id, user_id, at, id, kind, history, delay, name, data, release"
 COUNTED = "CASE WHEN e.delay < -300000000 THEN e.at + e.delay ELSE e.at END"
 EVENT_COLUMNS = columns(_EVENT.split(", "), "e.")

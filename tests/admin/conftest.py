@@ -34,18 +34,23 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with the playbook published, one hot account (acme) and one where little was done (bolt)."""
     path = tmp_path_factory.mktemp("seeded") / "nudges.db"
     with NudgeClient(f"sqlite:///{path}", drain="inline", clock=Clock(START), options=OPTIONS) as client:
-        client.publish(read_definition(read_playbook("email_tool")), by="setup", note="The first one")
-        client.group("acme", {"name": "Acme", "employees": 20, "plan": "free"}, user="ada")
-        client.identify("ada", {"name": "Ada Lovelace", "role": "admin"}, account="acme")
-        for user in ("ada", "bob", "cy"):
-            client.track(user, "session_started", account="acme")
-        client.track("ada", "domain_connected", {"domain": "acme.example"}, account="acme")
-        client.track("ada", "campaign_sent", {"recipients": 120}, account="acme")
-        client.track("bob", "workflow_started", {"name": "Welcome"}, account="acme")
-        for _ in range(3):
-            client.track("ada", "teammate_invited", account="acme")
-        client.track("dora", "workflow_started", {"name": "Birthday"}, account="bolt")
+        fill(client)
     return path
+
+
+def fill(client: NudgeClient) -> None:
+    """Publish the playbook, and let one account (acme) become hot and another one (bolt) do little."""
+    client.publish(read_definition(read_playbook("email_tool")), by="setup", note="The first one")
+    client.group("acme", {"name": "Acme", "employees": 20, "plan": "free"}, user="ada")
+    client.identify("ada", {"name": "Ada Lovelace", "role": "admin"}, account="acme")
+    for user in ("ada", "bob", "cy"):
+        client.track(user, "session_started", account="acme")
+    client.track("ada", "domain_connected", {"domain": "acme.example"}, account="acme")
+    client.track("ada", "campaign_sent", {"recipients": 120}, account="acme")
+    client.track("bob", "workflow_started", {"name": "Welcome"}, account="acme")
+    for _ in range(3):
+        client.track("ada", "teammate_invited", account="acme")
+    client.track("dora", "workflow_started", {"name": "Birthday"}, account="bolt")
 
 
 @pytest.fixture

@@ -1,12 +1,9 @@
-"""How long ``decide`` takes, beside GrowthBook with as many rules."""
+"""How long ``decide`` takes, beside GrowthBook with as many rules and a loop over them."""
 
 from __future__ import annotations
 
-import importlib
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -23,11 +20,13 @@ from tests.bench.harness import (
     by_turns,
     each_call,
     endless,
+    in_words,
     microseconds,
     p50_p99,
     ratios,
     seconds_a_call,
 )
+from tests.bench.peers import growthbook, is_targeted, plain_loop
 from tests.bench.product import (
     DONE,
     NUDGES,
@@ -39,77 +38,60 @@ from tests.bench.product import (
     Steps,
     client,
     definition,
-    plans_of,
+    placement_of,
 )
+from tests.bench.watching import WatchedStore
 
-EIGHTH = Limit("at most", 1 / 8)
-UNIT = "of GrowthBook's reused instance with 20 rules"
-
-
-class WatchedStore:
-    """A store that counts its calls, by name, and the seconds spent in them.
-
-    A transaction's seconds run from its beginning to its commit.
-    """
-
-    def __init__(self, inner: Any) -> None:
-        self.inner = inner
-        self.calls: Counter[str] = Counter()
-        self.seconds = 0.0
-
-    @contextmanager
-    def transaction(self, *, wait: float) -> Iterator[Any]:
-        self.calls["transaction"] += 1
-        started = time.perf_counter()
-        try:
-            with self.inner.transaction(wait=wait) as transaction:
-                yield transaction
-        finally:
-            self.seconds += time.perf_counter() - started
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self.inner, name)
-
-        def call(*arguments: Any, **named: Any) -> Any:
-            self.calls[name] += 1
-            started = time.perf_counter()
-            try:
-                return found(*arguments, **named)
-            finally:
-                self.seconds += time.perf_counter() - started
-
-        return call
+NOTHING = "`decide`, 20 nudges, 10 milestones, warm profile, nothing to show"
+MANY_NUDGES, PLACEMENTS = 200, 20
+# Each member is asked about each placement once before a question comes again.
+SPREAD_QUESTIONS = tuple(
+    asked._replace(placement=placement_of((index + index // len(PEOPLE)) % PLACEMENTS))
+    for index, asked in enumerate(QUESTIONS[: PLACEMENTS * len(PEOPLE)])
+)
 
 
 def measure(folder: Path, scale: Scale) -> Iterator[Figure]:
     """Yield what is measured of ``decide``."""
-    yield _nothing_to_show(folder / "nothing", scale)
+    yield from _nothing_to_show(folder, scale)
     yield _something_to_show(folder / "shown", scale)
 
 
-def _nothing_to_show(folder: Path, scale: Scale) -> Figure:
-    _prepare(folder)
+def _nothing_to_show(folder: Path, scale: Scale) -> Iterator[Figure]:
+    prepare(folder / "few")
+    prepare(folder / "many", nudges=MANY_NUDGES, placements=PLACEMENTS)
     clock = Steps(step=20_000)
-    ours, store = _watched(folder, clock)
-    with ours, client(folder, clock, max_staleness=2.0, refresh_seconds=2.0) as default:
-        reasons = Counter(reason for asked in QUESTIONS[:1000] for reason in _expect_nothing(_ask(ours)(asked)))
-        questions = endless(QUESTIONS)
+    ours, store = _watched(folder / "few", clock)
+    many, _ = _watched(folder / "many", clock)
+    with ours, many, client(folder / "few", clock, max_staleness=2.0, refresh_seconds=2.0) as default:
+        reasons = Counter(reason for asked in QUESTIONS[:1000] for reason in _expect_nothing(ask(ours)(asked)))
+        for asked in SPREAD_QUESTIONS:
+            _expect_nothing(ask(many)(asked), MANY_NUDGES // PLACEMENTS)
+        questions, spread = endless(QUESTIONS), endless(SPREAD_QUESTIONS)
         store.calls.clear()
+
+        def hot(call: Callable[[Asked], object], among: Iterator[Asked], calls: int) -> Callable[[], float]:
+            return lambda: seconds_a_call(call, list(islice(among, calls)))
+
         found = by_turns(
             {
-                "decide": lambda: seconds_a_call(_ask(ours), list(islice(questions, scale.calls))),
-                "growthbook": lambda: seconds_a_call(_growthbook(), list(islice(questions, scale.calls // 4))),
-                "default": lambda: seconds_a_call(_ask(default), list(islice(questions, scale.calls))),
+                "decide": hot(ask(ours), questions, scale.calls),
+                "many": hot(ask(many), spread, scale.calls),
+                "loop": hot(plain_loop(), questions, scale.calls),
+                "growthbook": hot(growthbook(), questions, scale.calls // 4),
+                "default": hot(ask(default), questions, scale.calls),
             },
             scale.turns,
         )
         calls = dict(store.calls)
-        paced = each_call(_ask(ours), list(islice(questions, scale.paced)), a_second=1000)
+        paced = [
+            p50_p99(each_call(ask(ours), list(islice(questions, scale.paced)), a_second=1000)) for _ in range(scale.few)
+        ]
         details = {
             "decide_us": microseconds(found["decide"]),
             "growthbook_us": microseconds(found["growthbook"]),
+            "plain_loop_us": microseconds(found["loop"]),
             "with_profiles_read_again_every_2_s_us": microseconds(found["default"]),
-            "paced_1000_a_second": p50_p99(paced),
             "not_in_memory_us": microseconds(_cold(ours, scale)),
             "just_after_own_event_us": microseconds(_after_event(ours, scale)),
             "store_calls": calls,
@@ -117,13 +99,52 @@ def _nothing_to_show(folder: Path, scale: Scale) -> Figure:
             "members": len(PEOPLE),
             "reasons_of_1000_decisions": {str(reason): number for reason, number in sorted(reasons.items())},
         }
-    return Figure("decide", ratios(found["decide"], found["growthbook"]), UNIT, EIGHTH, details, holds=not calls)
+    is_quiet = not calls
+    yield Figure(
+        "decide",
+        NOTHING,
+        ratios(found["decide"], found["growthbook"]),
+        "of GrowthBook's time, its instance reused, 20 rules",
+        Limit("at most", 1 / 15),
+        details,
+        "1/n",
+        f"{in_words(found['decide'])} beside {in_words(found['growthbook'])}",
+        holds=is_quiet,
+    )
+    yield Figure(
+        "decide_loop",
+        "the same",
+        ratios(found["decide"], found["loop"]),
+        "the time of a plain Python loop over 20 rules",
+        Limit("at most", 5),
+        {},
+        told=f"{in_words(found['decide'])} beside {in_words(found['loop'])}",
+        holds=is_quiet,
+    )
+    yield Figure(
+        "decide_p99",
+        "the same, 1,000 paced calls a second: the 99th percentile",
+        [each["p99_us"] / each["p50_us"] for each in paced],
+        "the median of these calls",
+        Limit("at most", 6),
+        {"calls_a_turn": scale.paced},
+        told=" beside ".join(f"{median(each[name] for each in paced):.3g} µs" for name in ("p99_us", "p50_us")),
+    )
+    yield Figure(
+        "decide_200",
+        f"the same with {MANY_NUDGES} nudges over {PLACEMENTS} placements",
+        ratios(found["many"], found["decide"]),
+        "as long as with 20 over one",
+        Limit("at most", 1.5),
+        {"decide_us": microseconds(found["many"])},
+        told=f"{in_words(found['many'])} beside {in_words(found['decide'])}",
+    )
 
 
 def _something_to_show(folder: Path, scale: Scale) -> Figure:
-    _prepare(folder, shows=True)
+    prepare(folder, shows=True)
     clock = Steps(step=1)
-    eligible = [asked for asked in QUESTIONS[:1000] if _is_targeted(asked)]
+    eligible = [asked for asked in QUESTIONS[:1000] if is_targeted(asked)]
     ours, store = _watched(folder, clock)
     with ours:
         first: list[float] = []
@@ -140,9 +161,9 @@ def _something_to_show(folder: Path, scale: Scale) -> Figure:
             {
                 "offer": offer,
                 "on display": lambda: median(_outside(ours, store, eligible, again)),
-                "growthbook": lambda: seconds_a_call(_growthbook(), eligible),
+                "growthbook": lambda: seconds_a_call(growthbook(), eligible),
             },
-            max(3, scale.turns // 3),
+            scale.few,
         )
     details = {
         "first_offer_outside_the_store_us": microseconds(found["offer"]),
@@ -153,8 +174,19 @@ def _something_to_show(folder: Path, scale: Scale) -> Figure:
         "store_calls": dict(store.calls),
         "offers": len(first),
     }
-    unit = f"{UNIT}; on display, without the store's confirmation"
-    return Figure("decide_shown", ratios(found["on display"], found["growthbook"]), unit, None, details)
+    told = (
+        f"on display {in_words(found['on display'])}, with its confirmation {in_words(again)}; "
+        f"a first offer {in_words(found['offer'])}, with its confirmation {in_words(first)}"
+    )
+    return Figure(
+        "decide_shown",
+        "`decide` with a nudge on display, without the store's confirmation",
+        ratios(found["on display"], found["growthbook"]),
+        "GrowthBook's time",
+        None,
+        details,
+        told=told,
+    )
 
 
 def _outside(ours: NudgeClient, store: WatchedStore, eligible: list[Asked], whole: list[float]) -> list[float]:
@@ -162,7 +194,7 @@ def _outside(ours: NudgeClient, store: WatchedStore, eligible: list[Asked], whol
     outside = []
     for asked in eligible:
         before = store.seconds
-        whole += each_call(lambda asked: _expect_nudge(_ask(ours)(asked)), [asked])
+        whole += each_call(lambda asked: _expect_nudge(ask(ours)(asked)), [asked])
         outside.append(whole[-1] - (store.seconds - before))
     return outside
 
@@ -174,12 +206,18 @@ def _watched(folder: Path, clock: Steps) -> tuple[NudgeClient, WatchedStore]:
     return ours, store
 
 
-def _prepare(folder: Path, *, shows: bool = False) -> None:
-    """Make a store in which every member has done something over the last days, and some were offered something."""
+def prepare(folder: Path, *, store: str = "", **rules: Any) -> None:
+    """Make a store in which every member has done something over the last days, and some were offered something.
+
+    Args:
+        folder: Where its journals are, and its file if ``store`` names no other one.
+        store: Its address.
+        rules: What ``definition`` takes.
+    """
     folder.mkdir(parents=True)
     clock = Steps(START - 5 * DAY)
-    with client(folder, clock) as setup:
-        setup.publish(definition(shows=shows))
+    with client(folder, clock, store=store) as setup:
+        setup.publish(definition(**rules))
         for person in PEOPLE:
             setup.identify(person.user, person.traits, account=person.account)
         for index, done in enumerate(DONE[: 8 * len(PEOPLE)]):
@@ -193,49 +231,15 @@ def _prepare(folder: Path, *, shows: bool = False) -> None:
         setup.sweep()
 
 
-def _ask(ours: NudgeClient) -> Callable[[Asked], Decision]:
+def ask(ours: NudgeClient) -> Callable[[Asked], Decision]:
+    """Return a question put to the SDK."""
     decide = ours.decide
-    return lambda asked: decide(PLACEMENT, user=asked.user, account=asked.account, context=asked.context)
+    return lambda asked: decide(asked.placement, user=asked.user, account=asked.account, context=asked.context)
 
 
-def _growthbook() -> Callable[[Asked], object]:
-    """Return GrowthBook's question about one flag with as many rules, on an instance that is kept."""
-    instance = importlib.import_module("growthbook").GrowthBook(
-        attributes={},
-        features={
-            "flag": {
-                "defaultValue": False,
-                "rules": [
-                    {
-                        "condition": {"country": "DE", "plan": {"$in": plans_of(index)}, "age_days": {"$gte": 7}},
-                        "force": True,
-                        "coverage": 0.5,
-                        "hashAttribute": "id",
-                    }
-                    for index in range(NUDGES)
-                ],
-            }
-        },
-    )
-
-    def ask(asked: Asked) -> object:
-        instance.set_attributes(_ATTRIBUTES[asked.user])
-        return instance.is_on("flag")
-
-    return ask
-
-
-_ATTRIBUTES = {person.user: {"id": person.user, "company": person.account, **person.traits} for person in PEOPLE}
-
-
-def _is_targeted(asked: Asked) -> bool:
-    traits = _ATTRIBUTES[asked.user]
-    return traits["plan"] in plans_of(NUDGES - 1) and traits["age_days"] >= 7
-
-
-def _expect_nothing(decision: Decision) -> list[Any]:
+def _expect_nothing(decision: Decision, candidates: int = NUDGES) -> list[Any]:
     assert not decision, decision
-    assert len(decision.reasons) == NUDGES, decision
+    assert len(decision.reasons) == candidates, decision
     assert not decision.account.startswith(PERSONAL)
     return list(decision.reasons.values())
 
@@ -246,15 +250,20 @@ def _expect_nudge(decision: Decision) -> None:
 
 def _cold(ours: NudgeClient, scale: Scale) -> list[float]:
     some = QUESTIONS[: min(1000, scale.calls)]
-    for asked in some:
+    forget(ours, some)
+    return each_call(ask(ours), some)
+
+
+def forget(ours: NudgeClient, questions: tuple[Asked, ...]) -> None:
+    """Leave nothing in memory of those who are asked about."""
+    for asked in questions:
         ours.profiles.forget(asked.account)
     ours.profiles.moved()
-    return each_call(_ask(ours), some)
 
 
 def _after_event(ours: NudgeClient, scale: Scale) -> list[float]:
     found = []
     for asked, done in zip(QUESTIONS[: min(1000, scale.calls)], DONE, strict=False):
         ours.track(asked.user, done.event, done.properties, account=asked.account)
-        found += each_call(_ask(ours), [asked])
+        found += each_call(ask(ours), [asked])
     return found

@@ -1,90 +1,91 @@
 """How fast journals are drained and scored into SQLite, beside bare ``sqlite3`` writing the same rows.
 
 The bare one does, an event, one insert and two writes of a packed row (the member's and the account's), a thousand
-events a transaction, into a copy of the same file with the same settings.
+events a transaction, into a copy of the same file with the same settings. What it does where it writes each packed row
+once a transaction is told beside it.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
-from operator import itemgetter
 from pathlib import Path
-from random import Random
-from statistics import mean
+from statistics import mean, median
 from typing import Any
 
-from nudge_sdk.rules.counting import apply_to_account, apply_to_member
 from nudge_sdk.rules.records import Record
-from nudge_sdk.rules.signals import Plan
-from nudge_sdk.rules.state import State, pack
-from nudge_sdk.rules.times import DAY, day_of
 from nudge_sdk.runtime.drainer import Drainer
 from nudge_sdk.runtime.intake import Intake, Position, decode_record
 from nudge_sdk.runtime.journal_files import read_lines
 from nudge_sdk.store import open_store
-from nudge_sdk.store.protocol import Key, SubjectRow
-from nudge_sdk.store.rows import EventRow, pack_record
-from nudge_sdk.store.sqlite_connections import connect, prepare_for_writing
-from nudge_sdk.store.statements import INSERT_EVENT
-from tests.bench.harness import Figure, Limit, Scale, by_turns, endless, ratios, significant
-from tests.bench.product import DONE, EVENTS, PEOPLE, START, Done, Steps, client, definition
+from nudge_sdk.store.protocol import SubjectRow
+from tests.bench.bare import BATCH, Bare, BareSqlite, Batch, batches_of, once, renamed
+from tests.bench.harness import Figure, Limit, Scale, a_second, by_turns, endless, ratios, significant
+from tests.bench.product import DONE, EVENTS, PEOPLE, Done, Person, Steps, client, definition
+from tests.bench.stored import days_of, fill
 
-LIMIT = Limit("at least", 0.3)
-BATCH = 1000
-DAYS = 90
-PUT_MEMBER = "UPDATE nudge_members SET standing = ?, state = ? WHERE account_id = ? AND user_id = ?"
-PUT_ACCOUNT = "UPDATE nudge_accounts SET standing = ?, state = ? WHERE account_id = ?"
+LIMIT = Limit("at least", 0.6)
+LONG = 10_000_000
+"""Stored events at which draining may be at most so much slower than at a tenth of them."""
 
 
 def measure(folder: Path, scale: Scale) -> Iterator[Figure]:
-    """Yield how fast draining is, into an empty store and into one with a history."""
-    for stored in (0, scale.history):
-        yield _measure(folder / str(stored), stored, scale)
+    """Yield how fast draining is, into an empty store and into ones with a history."""
+    races = {stored: _begin(folder / str(stored), stored) for stored in scale.histories}
+    found = run(list(races.values()), scale)
+    rates = {stored: race_rates(each, scale) for stored, each in zip(races, found, strict=True)}
+    for stored, race in races.items():
+        yield figure(f"drain_at_{stored:_}", f"SQLite, {stored:,} stored events", race, rates[stored])
+    for longer, shorter in zip(scale.histories[:0:-1], scale.histories[-2::-1], strict=True):
+        yield Figure(
+            f"drain_{longer:_}_against_{shorter:_}",
+            f"the rate at {longer:,} stored events",
+            ratios(rates[longer]["drain"], rates[shorter]["drain"]),
+            f"the rate at {shorter:,}",
+            Limit("at least", 0.7) if longer >= LONG else None,
+            {},
+            told=f"{a_second(rates[longer]['drain'])} beside {a_second(rates[shorter]['drain'])}",
+        )
+    for race in races.values():
+        race.close()
 
 
-def _measure(folder: Path, stored: int, scale: Scale) -> Figure:
-    folder.mkdir(parents=True)
-    clock = Steps(step=10_000)
-    with client(folder, clock) as ours:
-        ours.publish(definition())
-    _fill(folder / "nudge.db", stored)
-    with client(folder, clock) as ours:
-        for person in PEOPLE:
-            ours.identify(person.user, person.traits, account=person.account)
-            ours.track(person.user, EVENTS[0], account=person.account)
-        assert ours.flush(600)
-    shutil.copyfile(folder / "nudge.db", folder / "bare.db")
-    with client(folder, clock) as ours:
-        return _race(_Race(folder, ours, clock), stored, scale)
-
-
-def _race(race: _Race, stored: int, scale: Scale) -> Figure:
+def run(races: Sequence[Race], scale: Scale) -> list[dict[str, list[float]]]:
+    """Return the seconds of draining and of the bare ones, race by race; all races run in turns."""
     events = endless(DONE)
+    for race in races:
+        race.track(list(islice(events, BATCH)))
+        race.drain()
+        race.batches.clear()
+    found: list[dict[str, list[float]]] = [{"drain": [], "bare": [], "once": []} for _ in races]
 
-    def drain() -> float:
+    def drain(race: Race) -> float:
         race.track(list(islice(events, scale.drained)))
         return race.drain()
 
-    race.track(list(islice(events, BATCH)))
-    race.drain()
-    race.batches.clear()
-    found = {"drain": [0.0], "bare": [0.0]}
     for _ in range(scale.drains):
-        # The bare one needs the rows that were drained, so it always comes second.
-        for name, seconds in by_turns({"drain": drain, "bare": race.bare}, 1).items():
-            found[name] += seconds
-    race.close()
-    a_second = {name: [scale.drained / each for each in seconds[1:]] for name, seconds in found.items()}
+        for race, seconds in zip(races, found, strict=True):
+            # The bare ones need the rows that were drained, so they always come second.
+            cases = {"drain": lambda race=race: drain(race), "bare": race.write_bare, "once": race.write_bare_once}
+            for name, took in by_turns(cases, 1).items():  # type: ignore[arg-type]
+                seconds[name] += took
+    return found
+
+
+def race_rates(found: dict[str, list[float]], scale: Scale) -> dict[str, list[float]]:
+    """Return events a second for seconds a turn."""
+    return {name: [scale.drained / each for each in seconds] for name, seconds in found.items()}
+
+
+def figure(name: str, where: str, race: Race, rates: dict[str, list[float]]) -> Figure:
+    """Return what a race came to."""
     lines, members, accounts = (mean(each) for each in zip(*race.batches, strict=True))
     details = {
-        "drained_a_second": significant(mean(a_second["drain"])),
-        "bare_a_second": significant(mean(a_second["bare"])),
-        "stored_events_before": stored,
+        "drained_a_second": significant(median(rates["drain"])),
+        "bare_a_second": significant(median(rates["bare"])),
+        "bare_with_each_packed_row_once_a_batch_a_second": significant(median(rates["once"])),
         "members": len(PEOPLE),
         "accounts": len({person.account for person in PEOPLE}),
         "events_a_batch": significant(lines),
@@ -92,23 +93,60 @@ def _race(race: _Race, stored: int, scale: Scale) -> Figure:
         "accounts_a_batch": significant(accounts),
         "bytes_of_a_member_and_an_account": race.sizes,
     }
-    name = f"drain_at_{stored:_}_events"
     return Figure(
-        name, ratios(a_second["drain"], a_second["bare"]), "of bare sqlite3's events a second", LIMIT, details
+        name,
+        f"drain with scoring, {where} ({members:,.0f} members in a batch of {lines:,.0f} events)",
+        ratios(rates["drain"], rates["bare"]),
+        f"of the rate of {race.rival}",
+        LIMIT,
+        details,
+        "%",
+        f"{a_second(rates['drain'])} beside {a_second(rates['bare'])}{race.footnote(rates)}",
     )
 
 
-class _Race:
-    """One store that is drained into and one that bare ``sqlite3`` writes to, fed the same events."""
+def _begin(folder: Path, stored: int) -> Race:
+    folder.mkdir(parents=True)
+    path, clock = folder / "nudge.db", Steps(step=10_000)
+    with client(folder, clock) as ours:
+        ours.publish(definition())
+    if stored:
+        fill(path, days_of(stored))
+    introduce(folder, clock)
+    shutil.copyfile(path, folder / "bare.db")
+    return Race(folder, client(folder, clock), f"sqlite:///{path}", BareSqlite(folder / "bare.db"))
 
-    def __init__(self, folder: Path, ours: Any, clock: Steps) -> None:
+
+def introduce(folder: Path, clock: Steps, *, store: str = "", people: Sequence[Person] = PEOPLE) -> None:
+    """Let members be known, each with one event."""
+    with client(folder, clock, store=store) as ours:
+        for person in people:
+            ours.identify(person.user, person.traits, account=person.account)
+            ours.track(person.user, EVENTS[0], account=person.account)
+        assert ours.flush(600)
+
+
+class Race:
+    """One store that is drained into and one that is written to without the SDK, fed the same events.
+
+    Args:
+        folder: Where the journals are.
+        ours: Tracks into them.
+        url: The address of the store that is drained into.
+        bare: Writes to the other one.
+        rival: What people call it.
+    """
+
+    def __init__(
+        self, folder: Path, ours: Any, url: str, bare: Bare, *, rival: str = "bare `sqlite3` writing the same rows"
+    ) -> None:
         self.ours = ours
-        self.store = open_store(f"sqlite:///{folder / 'nudge.db'}")
+        self.rival = rival
+        self.store = open_store(url)
         self.batches: list[tuple[int, int, int]] = []
         self.sizes: list[float] = []
-        self._drainer = Drainer(Intake(self.store, clock), folder / "journals", self._note)
-        self._bare = connect(str(folder / "bare.db"))
-        prepare_for_writing(self._bare, time.monotonic() + 10)
+        self._drainer = Drainer(Intake(self.store, ours.now), folder / "journals", self._note)
+        self._bare = bare
         self._records: list[Record] = []
         self._drained = 0
 
@@ -131,91 +169,34 @@ class _Race:
         assert taken == len(self._records), taken
         return took
 
-    def bare(self) -> float:
+    def write_bare(self) -> float:
         """Return the seconds of writing the same rows without the SDK."""
-        batches = [self._rows(self._records[at : at + BATCH]) for at in range(0, len(self._records), BATCH)]
-        began = time.perf_counter()
-        for events, members, accounts in batches:
-            self._bare.execute("BEGIN IMMEDIATE")
-            self._bare.executemany(INSERT_EVENT, events)
-            self._bare.executemany(PUT_MEMBER, members)
-            self._bare.executemany(PUT_ACCOUNT, accounts)
-            self._bare.execute("COMMIT")
-        return time.perf_counter() - began
+        return self._bare.write(self._batches())
+
+    def write_bare_once(self) -> float:
+        """Return the same where each packed row is written once a batch."""
+        return self._bare.write(renamed(once(self._batches()), b"+"))
+
+    def footnote(self, rates: dict[str, list[float]]) -> str:
+        """Return what is told beside the rates."""
+        return f" ({a_second(rates['once'])} if each packed row is written once a batch)"
 
     def close(self) -> None:
         """Let go of the files."""
         self._drainer.close()
         self._bare.close()
         self.store.close()
+        self.ours.close()
 
-    def _rows(self, records: list[Record]) -> tuple[list[EventRow], list[Any], list[Any]]:
-        keys = sorted({key for each in records for key in ((each.account_id, each.user_id), (each.account_id, ""))})
-        rows = self.store.read_subjects(keys)
-        members = [rows[each.account_id, each.user_id] for each in records]
-        accounts = [rows[each.account_id, ""] for each in records]
-        self.sizes = [mean(len(row.state) + len(row.standing) for row in found) for found in (members, accounts)]
-        return (
-            [pack_record(each) for each in records],
-            [(row.standing, _changed(row), row.account_id, row.user_id) for row in members],
-            [(row.standing, _changed(row), row.account_id) for row in accounts],
-        )
+    def _batches(self) -> list[Batch]:
+        found = batches_of(self.store, self._records)
+        last = found[-1]
+        self.sizes = [
+            round(mean(len(row.state) + len(row.standing) for row in rows)) for rows in (last.members, last.accounts)
+        ]
+        return found
 
     def _note(self, rows: list[SubjectRow], position: Position | None) -> None:
         drained, self._drained = self._drained, self._drainer.drained
         members = sum(1 for row in rows if row.user_id)
         self.batches.append((self._drained - drained, members, len(rows) - members))
-
-
-def _changed(row: SubjectRow) -> bytes:
-    # SQLite does not write a page whose bytes stay the same.
-    return os.urandom(16) + row.state[16:]
-
-
-def _fill(path: Path, events: int) -> None:
-    """Store events of the last days as if they had been drained: their rows, and what is counted of them."""
-    if not events:
-        return
-    plan = Plan(signal for signal in (each.signal for each in definition().milestones) if signal)
-    states: dict[Key, State] = {}
-    random = Random(7)
-    with sqlite3.connect(path) as connection:
-        for day in range(DAYS):
-            records = _day(random, day, events // DAYS)
-            for record in records:
-                _count(states, record, plan)
-            connection.executemany(INSERT_EVENT, sorted(map(pack_record, records), key=itemgetter(0, 1, 2, 3, 4)))
-    connection.close()
-    store = open_store(f"sqlite:///{path}")
-    with store.transaction(wait=10) as transaction:
-        rows = transaction.lock_subjects(states)
-        for key, row in rows.items():
-            row.state, row.signals = pack(states[key]), 1
-            row.first_day, row.last_day = day_of(START) - DAYS, day_of(START) - 1
-        transaction.put_subjects(rows.values())
-    store.close()
-
-
-def _day(random: Random, day: int, events: int) -> list[Record]:
-    start = START - (DAYS - day) * DAY
-    times = sorted(random.randrange(DAY) for _ in range(events))
-    people = random.choices(PEOPLE, k=events)
-    names = random.choices(EVENTS, k=events)
-    return [
-        Record(
-            "track", person.account, person.user, f"{day:08x}-0000-7000-8000-{index:012x}",
-            start + at, start + at, name, {"plan": "pro", "n": index},
-        )
-        for index, (at, person, name) in enumerate(zip(times, people, names, strict=True))
-    ]  # fmt: skip
-
-
-def _count(states: dict[Key, State], record: Record, plan: Plan) -> None:
-    for key, apply in (
-        ((record.account_id, ""), apply_to_account),
-        ((record.account_id, record.user_id), apply_to_member),
-    ):
-        state = states.get(key)
-        if state is None:
-            state = states[key] = State()
-        apply(state, record, plan, record.user_id)

@@ -36,21 +36,27 @@ class Limit(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """One measured figure.
+    """One measured figure, which is one row of the table.
 
     Attributes:
+        what: What was measured, for people.
         values: Its value in each turn.
         unit: What the values are, such as ``of GrowthBook's time``.
         limit: What the median has to keep to; None where it is only told.
         details: What helps to read it: times, counts.
+        form: How a value is written: ``1/n``, ``×``, ``%``, or the sign of its unit.
+        told: The times or rates behind the median, for people.
         holds: False where something besides the median failed.
     """
 
     name: str
+    what: str
     values: Sequence[float]
     unit: str
     limit: Limit | None
     details: Mapping[str, Any]
+    form: str = "×"
+    told: str = ""
     holds: bool = True
 
     @property
@@ -62,12 +68,15 @@ class Figure(NamedTuple):
         """Return the figure as one line of JSON."""
         shown = {
             "figure": self.name,
+            "what": self.what,
             "value": significant(median(self.values)),
             "unit": self.unit,
+            "form": self.form,
             "limit": str(self.limit) if self.limit else None,
             "ok": self.ok,
             "repeats": len(self.values),
             "spread": [significant(min(self.values)), significant(max(self.values))],
+            "told": self.told,
             "details": self.details,
         }
         return msgspec.json.encode(shown).decode()
@@ -82,21 +91,49 @@ class Scale(NamedTuple):
         starts: Fresh interpreters, a module.
         drained: Events drained in one turn.
         drains: Turns of draining.
-        history: Stored events before the bigger of the drains.
-        paced: Calls at a thousand a second.
+        histories: Stored events before draining, each a figure.
+        paced: Calls at a thousand a second in one turn.
+        imported: Events of the import of history.
+        requests: Requests in one turn.
+        growth: How many times longer a member's history grows.
     """
 
-    turns: int
-    calls: int
-    starts: int
-    drained: int
-    drains: int
-    history: int
-    paced: int
+    turns: int = 21
+    calls: int = 3000
+    starts: int = 11
+    drained: int = 10_000
+    drains: int = 7
+    histories: tuple[int, ...] = (0, 1_000_000)
+    paced: int = 1000
+    imported: int = 300_000
+    requests: int = 1500
+    growth: int = 1000
+
+    @property
+    def few(self) -> int:
+        """Repeats of cases that take long."""
+        return max(3, self.turns // 3)
+
+    def with_events(self, events: int) -> Scale:
+        """Return it with longer histories: that many events imported, and stored before draining."""
+        if not events:
+            return self
+        return self._replace(imported=events, histories=(*(each for each in self.histories if each < events), events))
 
 
-FULL = Scale(turns=21, calls=3000, starts=11, drained=10_000, drains=7, history=1_000_000, paced=3000)
-QUICK = Scale(turns=7, calls=1000, starts=5, drained=3000, drains=3, history=50_000, paced=500)
+FULL = Scale()
+QUICK = Scale(
+    turns=7,
+    calls=1000,
+    starts=5,
+    drained=3000,
+    drains=3,
+    histories=(0, 50_000),
+    paced=300,
+    imported=30_000,
+    requests=400,
+    growth=100,
+)
 
 
 def by_turns(cases: Mapping[str, Callable[[], float]], turns: int) -> dict[str, list[float]]:
@@ -155,6 +192,17 @@ def p50_p99(seconds: Sequence[float]) -> dict[str, float]:
 def microseconds(seconds: Sequence[float]) -> float:
     """Return the median in microseconds."""
     return significant(median(seconds) * MICRO)
+
+
+def in_words(seconds: Sequence[float]) -> str:
+    """Return the median for people: ``4.8 µs``, ``1.2 ms``."""
+    micros = median(seconds) * MICRO
+    return f"{micros / 1000:.3g} ms" if micros >= 1000 else f"{micros:.3g} µs"
+
+
+def a_second(rates: Sequence[float]) -> str:
+    """Return the median of rates for people: ``12,300 a second``."""
+    return f"{significant(median(rates), 3):,.0f} a second"
 
 
 def significant(number: float, digits: int = 4) -> float:

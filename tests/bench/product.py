@@ -47,11 +47,12 @@ class Person(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """One question: who, and what the host says of the request."""
+    """One question: who, what the host says of the request, and where."""
 
     user: str
     account: str
     context: dict[str, Any]
+    placement: str = PLACEMENT
 
 
 class Done(NamedTuple):
@@ -63,12 +64,13 @@ class Done(NamedTuple):
     properties: dict[str, Any]
 
 
-def _person(index: int) -> Person:
+def person(index: int) -> Person:
+    """Return one of any number of members; ten are in one account."""
     traits = {"country": "DE", "plan": PLANS[index % 4], "age_days": 3 + index * 7 % 40, "name": f"Ada {index}"}
     return Person(f"user-{index:06d}", f"acct-{index // 10:05d}", traits)
 
 
-PEOPLE = tuple(_person(index) for index in range(1000))
+PEOPLE = tuple(person(index) for index in range(1000))
 CONTEXTS = tuple({"page": f"/projects/{index}/edit", "seats_left": index % 9} for index in range(997))
 # 1,000 members, 997 contexts: each member meets each context once before a question comes again.
 QUESTIONS = tuple(
@@ -81,33 +83,44 @@ DONE = tuple(
 )
 
 
-def plans_of(index: int) -> tuple[str, ...]:
-    """Return the plans a nudge is for; only the last one is for plans that exist."""
-    return PAYING if index == NUDGES - 1 else (f"legacy{index}", f"partner{index}")
+def plans_of(index: int, among: int = NUDGES) -> tuple[str, ...]:
+    """Return the plans a nudge is for; only the last one of a placement is for plans that exist."""
+    return PAYING if index % among == among - 1 else (f"legacy{index}", f"partner{index}")
 
 
-def definition(*, shows: bool = False) -> Definition:
+def placement_of(number: int) -> str:
+    """Return the name of a placement."""
+    return f"{PLACEMENT}{number or ''}"
+
+
+def definition(
+    *, shows: bool = False, nudges: int = NUDGES, placements: int = 1, also: tuple[Milestone, ...] = ()
+) -> Definition:
     """Return the rules.
 
     Args:
         shows: Whether the last nudge may be shown, as often as it is asked for; else its trigger never comes.
+        nudges: How many there are.
+        placements: Over how many placements.
+        also: Further milestones.
     """
+    among = nudges // placements
     return Definition(
         name="Bench",
-        milestones=_milestones(),
+        milestones=(*_milestones(), *also),
         segments=(_segment(),),
         goals=(Goal(key="paid", name="Paid plan"),),
-        nudges=tuple(_nudge(index, shows=shows) for index in range(NUDGES)),
+        nudges=tuple(_nudge(index, among, shows=shows) for index in range(nudges)),
         holdout=Holdout(share=0 if shows else 0.1),
         settings=Settings(caps=(), gap_minutes=0, display_minutes=1) if shows else Settings(),
     )
 
 
-def client(folder: Path, clock: Callable[[], int] | None = None, **options: Any) -> NudgeClient:
-    """Return a client on an SQLite file in a folder; it raises its errors."""
+def client(folder: Path, clock: Callable[[], int] | None = None, *, store: str = "", **options: Any) -> NudgeClient:
+    """Return a client that raises its errors; its journals are in a folder, and unless said, so is an SQLite file."""
     options = {"max_staleness": 3600.0, "refresh_seconds": 3600.0} | options
     return NudgeClient(
-        f"sqlite:///{folder / 'nudge.db'}",
+        store or f"sqlite:///{folder / 'nudge.db'}",
         journal=folder / "journals",
         drain=options.pop("drain", "external"),
         clock=clock,
@@ -159,17 +172,17 @@ def _segment() -> Segment:
     )
 
 
-def _nudge(index: int, *, shows: bool) -> Nudge:
-    is_last = index == NUDGES - 1
+def _nudge(index: int, among: int, *, shows: bool) -> Nudge:
+    is_last = index % among == among - 1
     return Nudge(
         key=f"nudge{index}",
         name=f"Nudge {index}",
-        placement=PLACEMENT,
+        placement=placement_of(index // among),
         needs_episode=False,
         audience=Condition(
             all=(
                 Condition(trait="country", equals="DE"),
-                Condition(trait="plan", in_=plans_of(index)),
+                Condition(trait="plan", in_=plans_of(index, among)),
                 Condition(trait="age_days", at_least=7),
             )
         ),

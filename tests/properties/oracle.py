@@ -281,6 +281,8 @@ def judge(world: World, key: Key, definition: Definition, at: int) -> Judgement:
     """Return what is said of a subject at an instant."""
     segment = segment_of(world, key, definition)
     thresholds = segment.member if key[1] else segment.account
+    if key[1] and world.last_said(key, ("opt_out", "opt_in"), "") == "opt_out":
+        return Judgement(segment.key, 0, 0, "none", "none")
     score, fit, _ = evaluate(world, key, definition, at)
     entry = entered(world, key, definition, thresholds, at)
     tier = entry

@@ -29,14 +29,14 @@ if child == 0:
     client.track("child", "after")
     answer["names"] = names()
     answer["decided"] = bool(client.decide("page", user="child"))
-    answer["ids"] = [client.recorder.ids.new() for _ in range(1000)]
+    answer["ids"] = [client.recorder.ids.new(0) for _ in range(1000)]
     answer["flushed"] = client.flush(5)
     answer["counters"] = dict(client.counters)
     client.close()
     os.write(write_end, json.dumps(answer).encode())
     os._exit(0)
 os.close(write_end)
-ids = [client.recorder.ids.new() for _ in range(1000)]
+ids = [client.recorder.ids.new(0) for _ in range(1000)]
 client.track("parent", "after")
 chunks = []
 while chunk := os.read(read_end, 65536):

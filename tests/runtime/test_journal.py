@@ -185,10 +185,10 @@ class TestRotation:
 
 
 class TestLimits:
-    @pytest.mark.parametrize("limits", [{"max_file_bytes": 0}, {"max_file_bytes": 10, "max_total_bytes": 9}])
-    def test_limits_that_make_no_sense_are_refused_at_once(self, folder: Path, limits: dict[str, int]) -> None:
+    @pytest.mark.parametrize(("file", "total"), [(0, 100), (10, 9)])
+    def test_limits_that_make_no_sense_are_refused_at_once(self, folder: Path, file: int, total: int) -> None:
         with pytest.raises(SetupError, match="max_file_bytes"):
-            Journal(folder, **limits)
+            Journal(folder, max_file_bytes=file, max_total_bytes=total)
 
     def test_a_full_folder_refuses_until_something_is_drained(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch

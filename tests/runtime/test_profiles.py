@@ -367,7 +367,7 @@ def test_an_answer_of_nothing_asks_the_store_nothing(client: NudgeClient) -> Non
         client.decide("page", user="ada")
         assert asked == ["transaction"]
         client.decide("elsewhere", user="bob")
-        assert "read_subjects" in asked
+        assert "read_profile" in asked
 
 
 def test_a_commit_of_another_thread_is_never_lost_from_the_overlay(tmp_path: Path) -> None:

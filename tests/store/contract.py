@@ -16,6 +16,7 @@ from nudge_sdk.store.protocol import (
     Reached,
     Store,
 )
+from tests.store.contract_erasing import ErasingContract
 from tests.store.contract_records import RecordsContract
 from tests.store.contract_subjects import SubjectsContract
 from tests.store.examples import (
@@ -244,5 +245,5 @@ class TransactionsContract:
         assert store.schema_is_current()
 
 
-class StoreContract(RecordsContract, SubjectsContract, ConclusionsContract, TransactionsContract):
+class StoreContract(RecordsContract, SubjectsContract, ConclusionsContract, TransactionsContract, ErasingContract):
     """All of it."""

@@ -129,6 +129,7 @@ def test_the_records_of_a_person_are_one_seek_a_day(store: SqliteStore) -> None:
         (statements.RELEASE_IMPORT[0], ("i", 1)),
         (sql.members_of(2), ("a", "b")),
         (statements.READ_FEW[2], ("a", "u", "a")),
+        (sql.READ_PROFILE, ("a", "u", '["j"]')),
         (sql.read_subjects("nudge_members", 4), ("a", "u") * 4),
         (sql.stored_events(2), (1, "a", "u", 1, b"m") * 2),
         (sql.stored_clamped(2), (1, "a", "u", b"m") * 2),
@@ -166,6 +167,28 @@ def test_a_writer_waits_for_another_process_as_long_as_it_may(store: SqliteStore
                 pass
             assert wait - 0.02 <= time.monotonic() - started < wait + 0.5
     assert insert(store, record("m2")) == [True]
+
+
+def test_while_the_file_stays_locked_requests_try_and_few_of_them_wait(store: SqliteStore, path: Path) -> None:
+    insert(store, record())
+    waited = []
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        until = time.monotonic() + 1.5
+        while time.monotonic() < until:
+            started = time.monotonic()
+            with pytest.raises(StoreBusyError), store.transaction(wait=0.05):
+                pass
+            waited.append(time.monotonic() - started > 0.04)
+            time.sleep(0.005)
+        other.execute("ROLLBACK")
+    assert 5 <= sum(waited) < 20, "all waited, or none"
+    assert len(waited) > 2 * sum(waited)
+    with store.transaction(wait=0.05), pytest.raises(StoreBusyError), closing(SqliteStore(str(path))) as second:
+        started = time.monotonic()
+        with second.transaction(wait=0.05):
+            pass
+    assert time.monotonic() - started > 0.04, "a store that is not away is waited for"
 
 
 def test_connections_of_threads_that_ended_are_closed(store: SqliteStore) -> None:

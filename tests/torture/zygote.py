@@ -1,7 +1,8 @@
 """A process that has everything imported and forks a child per line of its standard input.
 
 Lines: ``track FOLDER DB ACK PROCESS`` tracks as fast as it can; ``drain FOLDER DB SEED`` drains, and kills itself after
-a random number of transactions between its last statement and the commit.
+a random number of transactions between its last statement and the commit. ``host STORE FOLDER ACKS NAME SEED DRAIN``
+is a process of a host, see ``tests.torture.host``; ``worker STORE FOLDER`` is ``nudge worker``.
 """
 
 from __future__ import annotations
@@ -11,17 +12,20 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from nudge_sdk import NudgeClient, Options
+from nudge_sdk.cli import main as cli
 from nudge_sdk.runtime.drainer import Drainer
 from nudge_sdk.runtime.intake import Intake
 from nudge_sdk.runtime.recorder import present
 from nudge_sdk.store import open_store
 from nudge_sdk.store.protocol import Store, Transaction
+from tests.torture.host import host
 
 MEMBERS = 20
 
@@ -68,18 +72,28 @@ def drain(folder: str, database: str, seed: str) -> None:
         drainer.drain()
 
 
+def worker(store: str, folder: str) -> None:
+    """Drain as ``nudge worker`` does."""
+    cli(["worker", "--store", store, "--journal", folder, "--pause", "0.02"], standalone_mode=False)
+
+
+LOADED_FIRST = ("nudge_sdk.commands.running", "nudge_sdk.rules.authoring", "nudge_sdk.store.postgresql")
+"""Modules loaded at first use, which a child that soon dies must not spend its life on."""
+
+WORKS: dict[str, Callable[..., None]] = {"track": track, "drain": drain, "host": host, "worker": worker}
+
+
 def main() -> None:
     """Fork a child for each line."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for module in LOADED_FIRST:
+        import_module(module)
     for line in sys.stdin:
         what, *arguments = line.split()
         pid = os.fork()
         if pid == 0:
             try:
-                if what == "track":
-                    track(*arguments)
-                else:
-                    drain(*arguments)
+                WORKS[what](*arguments)
             except BaseException as error:
                 print(f"{what}: {error!r}", file=sys.stderr, flush=True)
             os._exit(1)

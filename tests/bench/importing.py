@@ -1,0 +1,237 @@
+"""How fast a history is imported, and a new signal counted from it, beside bare ``sqlite3`` writing the same rows.
+
+Also how much memory that takes, in a process of its own (``python -m tests.bench.importing FILE STORE``), for a tenth of
+the history and for all of it.
+"""
+
+from __future__ import annotations
+
+import csv
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import msgspec
+
+from nudge_sdk import NudgeClient
+from nudge_sdk.importing import Columns, ImportRun, Refused, Rejects, Row, RowMaker, read_csv
+from nudge_sdk.rules.conditions import Signal
+from nudge_sdk.rules.definition import Milestone
+from nudge_sdk.rules.records import Record
+from nudge_sdk.rules.times import to_iso
+from tests.bench.bare import BATCH, BareSqlite, batches_of, renamed
+from tests.bench.drain import introduce
+from tests.bench.harness import Figure, Limit, Scale, a_second, significant
+from tests.bench.product import Person, Steps, client, definition, person
+from tests.bench.stored import days_of
+
+COLUMNS = Columns(time="at", account="account", id="id", numbers=("n",))
+HEADER = ("user_id", "event", "at", "account", "id", "plan", "n")
+EVENTS_OF_ONE = 100
+"""Events of one member, on average."""
+PARTS = 10
+SAMPLE = 10_000
+RECOUNTS = 3
+CACHE_MB = 64
+"""What SQLite may keep of its file, as the store sets it."""
+MB = 1024 * 1024
+RIVAL = "of the rate of bare `sqlite3` writing the same rows"
+
+
+def measure(folder: Path, scale: Scale) -> Iterator[Figure]:
+    """Yield how fast importing and counting anew are, and what they take."""
+    folder.mkdir()
+    people = [person(index) for index in range(max(100, scale.imported // EVENTS_OF_ONE))]
+    whole, tenth = folder / "whole.csv", folder / "tenth.csv"
+    _write(whole, people, scale.imported)
+    _write(tenth, people, scale.imported, most=scale.imported // PARTS)
+    race = ImportRace(folder / "race", people)
+    found = race.run(whole, scale.imported)
+    yield _figure("import_history", "import", scale, found)
+    size = race.size() / scale.imported
+    found = race.recount(scale.imported, RECOUNTS if scale.imported <= 1_000_000 else 1)
+    yield _figure("recount", "count a new signal from", scale, found)
+    race.close()
+    yield Figure(
+        "bytes_an_event",
+        f"SQLite file after an import of {scale.imported:,} events by {len(people):,} members",
+        [size],
+        "an event, all included",
+        Limit("at most", 130),
+        {},
+        "bytes",
+    )
+    yield _memory(folder, whole, tenth)
+
+
+def _figure(name: str, what: str, scale: Scale, found: dict[str, list[float]]) -> Figure:
+    pairs = zip(found["ours"], found["bare"], strict=True)
+    return Figure(
+        name,
+        f"{what} {scale.imported:,} events, SQLite",
+        [ours / bare for ours, bare in pairs],
+        RIVAL,
+        Limit("at least", 0.6),
+        {f"{each}_a_second": significant(median(rates)) for each, rates in found.items()},
+        "%",
+        f"{a_second(found['ours'])} beside {a_second(found['bare'])}",
+    )
+
+
+class ImportRace:
+    """One store that is imported into, and one that a part of the same is written to without the SDK.
+
+    Args:
+        folder: Where both are.
+        people: Who is in the history; both stores know them already.
+    """
+
+    def __init__(self, folder: Path, people: list[Person]) -> None:
+        folder.mkdir()
+        self.path = folder / "nudge.db"
+        clock = Steps()
+        with client(folder, clock) as ours:
+            ours.publish(definition())
+        introduce(folder, clock, people=people)
+        shutil.copyfile(self.path, folder / "bare.db")
+        self.ours = client(folder, clock)
+        self._bare = BareSqlite(folder / "bare.db")
+        self._sample: deque[Record] = deque(maxlen=SAMPLE)
+
+    def run(self, path: Path, events: int) -> dict[str, list[float]]:
+        """Import a file; return events a second of each tenth, ours and bare."""
+        part = max(BATCH, events // PARTS // BATCH * BATCH)
+        took: list[float] = []
+        bare: list[float] = []
+        began = time.perf_counter()
+
+        def on_batch(summary: Any) -> None:
+            nonlocal began
+            if summary.accepted and summary.accepted % part == 0 and len(took) < PARTS:
+                took.append(time.perf_counter() - began)
+                bare.append(self._write_bare(b"-"))
+                began = time.perf_counter()
+
+        summary = import_file(self.ours, path, on_batch, self._sample.append)
+        assert summary.accepted == summary.new == events, summary
+        # What is left, and the judging of everybody at the end, is every part's to bear.
+        rest = time.perf_counter() - began
+        done = part * len(took)
+        return {"ours": [part / (each + rest * part / events) * min(1.0, events / done) for each in took], "bare": bare}
+
+    def recount(self, events: int, times: int) -> dict[str, list[float]]:
+        """Publish new signals one after the other; return events a second, ours and bare."""
+        found: dict[str, list[float]] = {"ours": [], "bare": []}
+        for number in range(times):
+            began = time.perf_counter()
+            publish_new(self.ours, number)
+            found["ours"].append(events / (time.perf_counter() - began))
+            found["bare"].append(self._write_bare(b"%d" % number))
+        return found
+
+    def size(self) -> int:
+        """Return the bytes of the file."""
+        self.ours.store.close()
+        return self.path.stat().st_size
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.ours.close()
+        self._bare.close()
+
+    def _write_bare(self, mark: bytes) -> float:
+        batches = renamed(batches_of(self.ours.store, list(self._sample)), mark)
+        return len(self._sample) / self._bare.write(batches)
+
+
+def import_file(ours: NudgeClient, path: Path, on_batch: Any = None, note: Any = None) -> Any:
+    """Import a file as ``nudge import`` does; each record is told to ``note``."""
+    maker = RowMaker(ours.now)
+    with path.open("rb") as stream, Rejects(path.with_suffix(".rejected")) as rejects:
+        rows: Iterable[Row | Refused] = read_csv(stream, maker, COLUMNS)
+        run = ImportRun(ours.intake, rejects, import_id=path.name, on_batch=on_batch)
+        summary = run.run(rows if note is None else _noted(rows, note))
+    maker.close()
+    return summary
+
+
+def _noted(rows: Iterable[Row | Refused], note: Any) -> Iterator[Row | Refused]:
+    for row in rows:
+        if isinstance(row, Row):
+            note(row.record)
+        yield row
+
+
+def publish_new(ours: NudgeClient, number: int) -> None:
+    """Publish a definition with a signal that was never counted before."""
+    names = ("page_viewed", "file_uploaded", "settings_opened")
+    signal = Signal(event=names[number % len(names)])
+    extra = Milestone(key=f"new{number}", name=f"New {number}", done="was new", signal=signal, at_least=2)
+    before = ours.intake.refresh().signals
+    ours.publish(definition(also=(extra,)))
+    assert ours.intake.refresh().signals > before
+
+
+def _write(path: Path, people: list[Person], events: int, most: int = 0) -> None:
+    """Write a history as a CSV file; only its first rows if ``most`` says so."""
+    left = most or events
+    with path.open("w", newline="") as stream:
+        out = csv.writer(stream)
+        out.writerow(HEADER)
+        for records in days_of(events, people):
+            for each in records[:left]:
+                at = to_iso(each.at)
+                data = each.data
+                out.writerow((each.user_id, each.name, at, each.account_id, each.id, data["plan"], data["n"]))
+            left -= min(left, len(records))
+
+
+def _memory(folder: Path, whole: Path, tenth: Path) -> Figure:
+    found = {path.stem: _alone(path, folder / path.stem) for path in (tenth, whole)}
+    peak = {name: each["peak_mb"] for name, each in found.items()}
+    grown = peak["whole"] - peak["tenth"]
+    cache = min(CACHE_MB, found["whole"]["file_mb"]) - min(CACHE_MB, found["tenth"]["file_mb"])
+    return Figure(
+        "import_memory",
+        "import and count anew: memory, for all of it more than for a tenth, SQLite's own cache apart",
+        [significant(max(0.0, grown - cache))],
+        "more",
+        Limit("at most", 16),
+        {**found, "cache_grew_mb": significant(cache)},
+        "MB",
+        f"peak {peak['whole']:.0f} MB beside {peak['tenth']:.0f} MB, of which SQLite's cache {cache:.0f} MB",
+    )
+
+
+def _alone(path: Path, folder: Path) -> dict[str, float]:
+    command = [sys.executable, "-m", "tests.bench.importing", path, folder]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    found: dict[str, float] = msgspec.json.decode(done.stdout)
+    return found
+
+
+def _import_alone(path: Path, folder: Path) -> dict[str, float]:
+    """Import a file, count a new signal, and say how much memory this process needed at most."""
+    folder.mkdir()
+    with client(folder, Steps()) as ours:
+        ours.publish(definition())
+        import_file(ours, path)
+        after_import = _peak()
+        publish_new(ours, 0)
+    size = (folder / "nudge.db").stat().st_size / MB
+    return {"peak_after_import_mb": after_import, "peak_mb": _peak(), "file_mb": significant(size)}
+
+
+def _peak() -> float:
+    return significant(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+if __name__ == "__main__":
+    print(msgspec.json.encode(_import_alone(Path(sys.argv[1]), Path(sys.argv[2]))).decode())

@@ -1,0 +1,1 @@
+"""Real servers in front of real stores: gunicorn with its workers, two hosts, kill -9."""
