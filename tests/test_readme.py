@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -18,6 +19,10 @@ from nudge_sdk.rules.lint import is_blocking, lint
 ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
 KINDS = {"console", "python", "yaml", "text"}
+
+
+DATABASE = "postgresql://shop@db.internal/shop"
+"""The address that the README writes for a database of PostgreSQL."""
 
 
 def _blocks(kind: str) -> list[str]:
@@ -33,9 +38,9 @@ def test_every_block_is_of_a_kind_that_is_run() -> None:
     assert all(line.startswith("$ ") for body in _blocks("console") for line in body.splitlines())
 
 
-def test_the_python_blocks_run_one_after_the_other(tmp_path: Path) -> None:
+def test_the_python_blocks_run_one_after_the_other(tmp_path: Path, new_postgresql: Callable[[], str]) -> None:
     script = tmp_path / "readme.py"
-    script.write_text("\n".join(_blocks("python")))
+    script.write_text("\n".join(_blocks("python")).replace(DATABASE, new_postgresql()))
     done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "nudge_sdk" not in done.stderr
@@ -71,7 +76,9 @@ def _serves(line: list[str], folder: Path) -> None:
             server.terminate()
 
 
-def test_the_commands_run_one_after_the_other(tmp_path: Path) -> None:
+def test_the_commands_run_one_after_the_other(tmp_path: Path, new_postgresql: Callable[[], str]) -> None:
+    database = new_postgresql()
+    (tmp_path / "journals").mkdir()
     (tmp_path / "events.jsonl").write_text(
         '{"type": "track", "userId": "ada", "event": "campaign_sent", "timestamp": "2026-05-01T10:00:00Z",'
         ' "messageId": "m1", "context": {"groupId": "acme"}}\n'
@@ -81,7 +88,7 @@ def test_the_commands_run_one_after_the_other(tmp_path: Path) -> None:
     for command in _commands():
         if not command.startswith("nudge "):
             continue
-        words, _, output = command.partition(" > ")
+        words, _, output = command.replace(DATABASE, database).partition(" > ")
         line = [sys.executable, "-m", "nudge_sdk.cli", *shlex.split(words)[1:]]
         if command.startswith("nudge admin "):
             _serves(line, tmp_path)
