@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -85,6 +86,7 @@ class Placements:
         self.gap = round(settings.gap_minutes * MINUTE)
         self.display = round(settings.display_minutes * MINUTE)
         self.tags = {nudge.key: nudge.tags for nudge in rules.definition.nudges}
+        self.shortlists: dict[tuple[str, tuple[Any, ...]], Any] = {}
         by_placement: dict[str, list[Candidate]] = {}
         for nudge in rules.definition.nudges:
             by_placement.setdefault(nudge.placement, []).append(Candidate(nudge, rules))

@@ -86,6 +86,14 @@ class Judged:
         other.facts.exposures = exposures
         return other
 
+    def at_rest(self, state: State, account: State) -> Judged:
+        """Return the same subject with these states in the place of its own, and without what was measured."""
+        other = copy(self)
+        other.facts = copy(self.facts)
+        other.state, other.account, other.memo = state, account, None
+        other.facts.state = state
+        return other
+
     @property
     def is_member(self) -> bool:
         """Whether this is a member rather than an account."""

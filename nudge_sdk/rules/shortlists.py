@@ -17,17 +17,29 @@ _HOLDS: Literal[""] = ""
 
 _Verdict = Reason | Literal[""] | None
 
+_MOST_KEPT = 4096
+"""Shortlists that are kept of a definition; most people share one with many others."""
+
 
 def shortlist(placements: Placements, placement: str, person: Person, facts: Facts) -> Shortlist:
     """Return the candidates that have to be looked at with each decision, and the others with why."""
     candidates = placements.by_placement.get(placement, ())
     offered = {offer.nudge for offer in person.account_ledger.recent}
+    verdicts = tuple(_verdict(candidate, person, facts, offered) for candidate in candidates)
+    known = placements.shortlists.get((placement, verdicts))
+    if known is None:
+        if len(placements.shortlists) >= _MOST_KEPT:
+            placements.shortlists.clear()
+        known = placements.shortlists[placement, verdicts] = _sorted_apart(candidates, verdicts)
+    return known
+
+
+def _sorted_apart(candidates: tuple[Candidate, ...], verdicts: tuple[_Verdict, ...]) -> Shortlist:
     kept: list[tuple[Candidate, Predicate | None]] = []
     ready: list[tuple[Candidate, Predicate | None]] = []
     out: dict[str, Reason] = {}
     throttled: dict[str, Reason] = {}
-    for candidate in candidates:
-        verdict = _verdict(candidate, person, facts, offered)
+    for candidate, verdict in zip(candidates, verdicts, strict=True):
         if not verdict:
             is_ready = verdict is _HOLDS
             (ready if is_ready else kept).append((candidate, candidate.live if is_ready else candidate.audience))

@@ -405,10 +405,15 @@ def unpack(packed: bytes) -> State:
     raw = _decode(packed)
     state.events, state.clamped, state.first, state.last = raw.events, raw.clamped, raw.first, raw.last
     state.packed = raw.tallies
-    state.tallies = {signal_id: _unpack_tally(tally) for signal_id, tally in raw.tallies.items()}
+    state.tallies = {signal_id: unpack_tally(tally) for signal_id, tally in raw.tallies.items()}
     state.traits, state.goals, state.opted_out = raw.traits, raw.goals, raw.opted_out
     state.members, state.left = raw.members, raw.left
     return state
+
+
+def packed_tallies(packed: bytes) -> dict[str, msgspec.Raw]:
+    """Return the tallies of a packed state, each still packed."""
+    return _decode(packed).tallies if packed else {}
 
 
 def canonical(state: State) -> dict[str, Any]:
@@ -460,7 +465,8 @@ def _pack_tally(tally: Tally) -> msgspec.Raw:
     return msgspec.Raw(_encode(packed))
 
 
-def _unpack_tally(packed: msgspec.Raw) -> Tally:
+def unpack_tally(packed: msgspec.Raw) -> Tally:
+    """Return one tally of a packed state."""
     raw = _decode_tally(packed)
     tally = Tally()
     tally.total, tally.first, tally.last = raw.total, raw.first, raw.last

@@ -188,7 +188,9 @@ def _erase_journals(intake: Intake, folder: Path, person: Person) -> tuple[int, 
         except FileNotFoundError:
             continue
         except OSError as error:
-            log.warning("%s cannot be written, so what it holds of somebody forgotten stays in it: %s", path, error)
+            facts = {"nudge_event": "journal_not_erased", "nudge_path": str(path)}
+            told = "%s cannot be written, so what it holds of somebody forgotten stays in it: %s"
+            log.warning(told, path, error, extra=facts)
             left.append(path.name)
     return lines, left
 

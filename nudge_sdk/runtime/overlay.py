@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import msgspec
 
+from nudge_sdk.rules.bases import Base
 from nudge_sdk.rules.records import Record
 from nudge_sdk.store.protocol import (
     Alias,
@@ -114,6 +115,18 @@ class Overlay:
 
     def delete_subject(self, key: Key) -> None:
         """Write nothing."""
+
+    def horizon(self) -> int | None:
+        """Say none: what is too old is refused when it is drained."""
+        return None
+
+    def bases_of(self, keys: Iterable[Key]) -> list[Base]:
+        """Return none."""
+        return []
+
+    def bases_of_account(self, account_id: str) -> list[Base]:
+        """Return none."""
+        return []
 
     def records_of(self, keys: Sequence[Key], *, first_day: int, last_day: int) -> Iterator[Record]:
         """Yield nothing."""

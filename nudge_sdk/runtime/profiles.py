@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from nudge_sdk.errors import NudgeError
+from nudge_sdk.rules.dormant import dormant
 from nudge_sdk.rules.ledger import exposures_of, unpack_ledger
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.selection import Person, Shortlist, opted_out_categories
@@ -305,9 +306,10 @@ class Profiles:
             fold.absorb(self._new(fresh))
         fold.step_to(now)
         versions = (profile.rows[key].ledger_version, profile.rows[key[0], ""].ledger_version)
-        profile.view = _view(fold, key, now, catalog, versions)
+        view = _view(fold, key, now, catalog, versions)
         profile.fold = fold if any(profile.taken.values()) else None
-        return profile.view
+        profile.view = view if profile.fold is not None else _at_rest(view, profile.rows)
+        return view
 
     def _known_target(self, key: Key) -> Key | None:
         known = self._moved.get(key)
@@ -365,9 +367,10 @@ class Profiles:
 
     def _keep_known(self, key: Key, rows: dict[Key, SubjectRow]) -> None:
         """Put the rows that are known already in the place of equal ones: colleagues share their account's."""
-        known = self._profiles.get(key)
-        if known is not None:
-            rows.update((each, row) for each, row in known.rows.items() if row == rows.get(each))
+        colleague = next(iter(self._members_of.get(key[0], ())), None)
+        for known in (self._profiles.get(key), self._profiles.get(colleague) if colleague else None):
+            if known is not None:
+                rows.update((each, row) for each, row in known.rows.items() if row == rows.get(each))
 
     def _is_newest(self, positions: dict[str, int]) -> bool:
         """Whether rows read at these positions hold all that is not pending any more."""
@@ -453,6 +456,14 @@ def _with_ledgers(view: View, member: SubjectRow, account: SubjectRow) -> View:
     if versions[1] != view.versions[1]:
         view = _replace(view, person=_replace(view.person, account_ledger=unpack_ledger(account.ledger)))
     return _replace(view, versions=versions, shortlists={})
+
+
+def _at_rest(view: View, rows: dict[Key, SubjectRow]) -> View:
+    """Return a view that keeps no unpacked state: thousands are kept, and few are looked into again."""
+    person = view.person
+    member = dormant(rows[person.account_id, person.user_id].state)
+    account = dormant(rows[person.account_id, ""].state)
+    return _replace(view, member=view.member.at_rest(member, account), account=view.account.at_rest(account, account))
 
 
 def _view(fold: Fold, key: Key, now: int, catalog: Catalog, versions: tuple[int, int]) -> View:

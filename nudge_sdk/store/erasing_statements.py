@@ -13,6 +13,7 @@ BESIDE_EVENTS = (
     "nudge_episodes",
     "nudge_exposures",
     "nudge_aliases",
+    "nudge_bases",
 )
 """Tables with an account and a user in each row, but for the events."""
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from operator import attrgetter
 
 from nudge_sdk.errors import StoreBusyError, StoreError
+from nudge_sdk.rules.bases import Base
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.times import SECOND
 from nudge_sdk.store.memory_transaction import MemoryTransaction, Tables, definition_state, ordered, outdated
@@ -96,7 +97,8 @@ class MemoryStore:
         return len(outdated(list(self._tables.subjects.values()), signals))
 
     def read_known(self, records: Sequence[Record]) -> list[bool]:
-        return [identity(pack_record(record)) in self._tables.events for record in records]
+        known = (self._tables.events, self._tables.clamped)
+        return [any(identity(pack_record(record)) in table for table in known) for record in records]
 
     def definitions(self) -> list[DefinitionRow]:
         return sorted(self._tables.definitions.values(), key=attrgetter("number"))
@@ -129,6 +131,15 @@ class MemoryStore:
     def records(self) -> Iterator[Record]:
         return ordered(list(self._tables.events.values()))
 
+    def bases(self) -> Iterator[Base]:
+        return iter(sorted(self._tables.bases.values(), key=attrgetter("key")))
+
+    def aliases(self) -> list[Alias]:
+        return sorted(self._tables.aliases.values(), key=attrgetter("account_id", "user_id"))
+
+    def read_horizons(self) -> dict[str, int]:
+        return dict(self._tables.horizons)
+
     def quarantined(self) -> list[Quarantined]:
         return list(self._tables.quarantined.values())
 
@@ -137,6 +148,10 @@ class MemoryStore:
 
     def scrub(self, days: Collection[int] | None, *, wait: float) -> None:
         """Do nothing: what is deleted is gone."""
+
+    def release_room(self, before: int, *, wait: float) -> int:
+        """Do nothing: what is deleted is gone."""
+        return 0
 
     def acquire_lease(self, name: str, holder: str, *, now: int, seconds: float) -> bool:
         with self._lock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Container, Iterable
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -31,6 +31,8 @@ class MemoryErasing:
     _inbox: Overlay[Any, Any]
     _forgotten: Overlay[bytes, int]
     _secrets: Overlay[str, bytes]
+    _bases: Overlay[Any, Any]
+    _clamped: Overlay[Any, Key]
 
     def has_forgotten(self) -> bool:
         return bool(self._forgotten.items())
@@ -59,7 +61,7 @@ class MemoryErasing:
 
     def _of_people(self) -> list[Overlay[Any, Any]]:
         concluded = [self._transitions, self._reached, self._episodes, self._exposures]
-        return [self._subjects, *concluded, self._aliases]
+        return [self._subjects, *concluded, self._aliases, self._bases]
 
     def erase(self, erasure: Erasure) -> int:
         count = 0
@@ -70,6 +72,9 @@ class MemoryErasing:
         for key, alias in self._aliases.items():
             if (alias.to_account_id, alias.to_user_id) in erasure.keys:
                 count += self._aliases.delete(key)
+        for identity, owner in self._clamped.items():
+            if owner in erasure.keys or owner[0] in erasure.accounts:
+                count += self._clamped.delete(identity)
         return count + sum(self._events.delete(key) for key, row in self._events.items() if _is_of(row, erasure))
 
     def erase_lines(self, is_theirs: Callable[[bytes, str], bool]) -> int:
@@ -77,7 +82,7 @@ class MemoryErasing:
         rows = [key for key, row in self._quarantined.items() if is_theirs(row.line, row.reason)]
         return sum(map(self._inbox.delete, lines)) + sum(map(self._quarantined.delete, rows))
 
-    def hide_causes(self, account_ids: Iterable[str], ids: Collection[str], by: str) -> None:
+    def hide_causes(self, account_ids: Iterable[str], ids: Container[str], by: str) -> None:
         for overlay in (self._transitions, self._episodes):
             for key, row in overlay.items():
                 if row.account_id in set(account_ids) and row.cause in ids:

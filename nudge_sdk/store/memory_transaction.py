@@ -8,8 +8,9 @@ from typing import Any, Generic, TypeVar
 
 from msgspec.structs import replace
 
+from nudge_sdk.rules.bases import Base
 from nudge_sdk.rules.records import Record
-from nudge_sdk.rules.times import FOREVER
+from nudge_sdk.rules.times import DAY, FOREVER
 from nudge_sdk.store.memory_erasing import MemoryErasing
 from nudge_sdk.store.protocol import (
     Alias,
@@ -93,6 +94,9 @@ class Tables:
         self.leases: dict[str, tuple[str, int]] = {}
         self.forgotten: dict[bytes, int] = {}
         self.secrets: dict[str, bytes] = {}
+        self.bases: dict[Key, Base] = {}
+        self.clamped: dict[Identity, Key] = {}
+        self.horizons: dict[str, int] = {}
 
 
 class MemoryTransaction(MemoryErasing):
@@ -114,6 +118,9 @@ class MemoryTransaction(MemoryErasing):
         self._inbox = Overlay(tables.inbox)
         self._forgotten = Overlay(tables.forgotten)
         self._secrets = Overlay(tables.secrets)
+        self._bases = Overlay(tables.bases)
+        self._clamped = Overlay(tables.clamped)
+        self._horizons = Overlay(tables.horizons)
 
     def commit(self) -> None:
         for overlay in vars(self).values():
@@ -135,7 +142,7 @@ class MemoryTransaction(MemoryErasing):
 
     def insert_records(self, records: Sequence[Record]) -> list[bool]:
         rows = [pack_record(record) for record in records]
-        return [self._events.add(identity(row), row) for row in rows]
+        return [self._clamped.get(identity(row)) is None and self._events.add(identity(row), row) for row in rows]
 
     def put_subjects(self, rows: Iterable[SubjectRow]) -> None:
         for row in rows:
@@ -195,6 +202,38 @@ class MemoryTransaction(MemoryErasing):
 
     def records_of_account(self, account_id: str, *, first_day: int, last_day: int) -> Iterator[Record]:
         return ordered(row for row in self._events.values() if row[1] == account_id and first_day <= row[0] <= last_day)
+
+    def horizon(self) -> int | None:
+        return self._horizons.get("")
+
+    def horizons(self) -> dict[str, int]:
+        return dict(self._horizons.items())
+
+    def put_horizons(self, days: dict[str, int]) -> None:
+        for signal, _ in self._horizons.items():
+            self._horizons.delete(signal)
+        for signal, day in days.items():
+            self._horizons.put(signal, day)
+
+    def bases_of(self, keys: Iterable[Key]) -> list[Base]:
+        found = map(self._bases.get, sorted(set(keys)))
+        return [base for base in found if base is not None]
+
+    def bases_of_account(self, account_id: str) -> list[Base]:
+        return sorted((b for b in self._bases.values() if b.account_id == account_id), key=lambda base: base.key)
+
+    def put_bases(self, bases: Iterable[Base]) -> None:
+        for base in bases:
+            self._bases.put(base.key, base)
+
+    def oldest_records(self, before: int, *, limit: int) -> list[Record]:
+        return [unpack_record(row) for row in sorted(r for r in self._events.values() if r[0] < before)[:limit]]
+
+    def delete_records(self, records: Iterable[Record]) -> None:
+        for row in map(pack_record, records):
+            self._events.delete(identity(row))
+            if row[0] != row[3] // DAY:
+                self._clamped.put(identity(row), (row[1], row[2]))
 
     def position(self, journal: str) -> int | None:
         return self._positions.get(journal)

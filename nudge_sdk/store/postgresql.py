@@ -11,7 +11,7 @@ from nudge_sdk.rules.records import Record
 from nudge_sdk.store import postgresql_statements as sql
 from nudge_sdk.store import statements
 from nudge_sdk.store.postgresql_connections import Connections
-from nudge_sdk.store.postgresql_partitions import Partitions
+from nudge_sdk.store.postgresql_partitions import Partitions, drop_empty
 from nudge_sdk.store.postgresql_transaction import PostgresqlLookup, PostgresqlTransaction, arrays
 from nudge_sdk.store.protocol import Key
 from nudge_sdk.store.rows import in_order
@@ -72,8 +72,14 @@ class PostgresqlStore(SqlStore):
     def read_known(self, records: Sequence[Record]) -> list[bool]:
         return PostgresqlLookup(self._read).known(records)
 
+    def _stream(self, statement: str) -> Iterator[Any]:
+        return self._connections.stream(statement)
+
     def records(self) -> Iterator[Record]:
-        return in_order(self._connections.stream(statements.EVENTS))
+        return in_order(self._stream(statements.EVENTS))
+
+    def release_room(self, before: int, *, wait: float) -> int:
+        return drop_empty(self._connections, before, wait)
 
     def scrub(self, days: Collection[int] | None, *, wait: float) -> None:
         from nudge_sdk.store.postgresql_scrubbing import scrub

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from nudge_sdk.rules.times import DAY, SECOND, day_of
 from nudge_sdk.store import postgresql_statements as sql
-from nudge_sdk.store.postgresql_connections import Connections
+from nudge_sdk.store.postgresql_connections import Bounded, Connections
 
 PREFIX = "nudge_events_"
 
@@ -73,6 +73,39 @@ def partitions_of(connections: Connections, days: Collection[int] | None) -> lis
     months = {_month_of(day) for day in days}
     names = {_name(month) for month in months if month}
     return [name for name in present if name in names or (None in months and name in _OTHERS)]
+
+
+def drop_empty(connections: Connections, before: int, wait: float) -> int:
+    """Drop the partitions of months that lie before a UTC day and hold nothing; how many there were.
+
+    Raises:
+        StoreBusyError: Somebody used the table all the time.
+    """
+    present = [row[0] for row in connections.read(sql.PARTITIONS)]
+    old = [name for name in sorted(present) if name not in _OTHERS and _end_day(name) <= before]
+    connection = connections.open(wait)
+    try:
+        return sum(_drop_if_empty(connections, connection, name) for name in old)
+    finally:
+        connection.close()
+
+
+def _drop_if_empty(connections: Connections, connection: Bounded, name: str) -> bool:
+    """Look first without stopping anybody, then again with nobody else at the table."""
+    with connections.translating(), connection.transaction():
+        if connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone():
+            return False
+        connection.execute(sql.LOCK_TO_PARTITION)
+        connection.execute("LOCK TABLE nudge_events IN ACCESS EXCLUSIVE MODE")
+        if connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone():
+            return False
+        connection.execute(f"DROP TABLE {name}")
+        return True
+
+
+def _end_day(partition: str) -> int:
+    year, month = map(int, partition.removeprefix(PREFIX).split("_"))
+    return _days((year, month))[1]
 
 
 def first_day_of(partition: str) -> int:

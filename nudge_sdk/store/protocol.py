@@ -6,12 +6,13 @@ with the columns beside them that lists, counts and the sweep need.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 import msgspec
 
+from nudge_sdk.rules.bases import Base
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.times import FOREVER
 
@@ -231,6 +232,15 @@ class FoldTransaction(Protocol):
     def forgotten(self, keys: Collection[Key]) -> set[Key]:
         """Return those of the members who were forgotten, in this account or everywhere."""
 
+    def horizon(self) -> int | None:
+        """Return the first UTC day of which events are taken, or None while every day is."""
+
+    def bases_of(self, keys: Iterable[Key]) -> list[Base]:
+        """Return what was counted of dropped records of exactly these (account, user) pairs as sent."""
+
+    def bases_of_account(self, account_id: str) -> list[Base]:
+        """Return what was counted of dropped records sent for this account, by user."""
+
     def records_of(self, keys: Sequence[Key], *, first_day: int, last_day: int) -> Iterator[Record]:
         """Yield the stored records of exactly these (account, user) pairs as sent, by counted time and id."""
 
@@ -269,6 +279,21 @@ class Transaction(FoldTransaction, Protocol):
     def take_inbox(self, limit: int) -> list[tuple[int, bytes]]:
         """Return and delete up to ``limit`` lines of the inbox, oldest first."""
 
+    def horizons(self) -> dict[str, int]:
+        """Return the UTC day that each signal is counted from; under an empty id the horizon. Empty without one."""
+
+    def put_horizons(self, days: dict[str, int]) -> None:
+        """Replace them all."""
+
+    def put_bases(self, bases: Iterable[Base]) -> None:
+        """Write what was counted of dropped records, in place of what was there."""
+
+    def oldest_records(self, before: int, *, limit: int) -> list[Record]:
+        """Return stored records that count before a UTC day, by day, account and user."""
+
+    def delete_records(self, records: Iterable[Record]) -> None:
+        """Delete stored records; of those whose time was ahead of the clock it stays known that they came."""
+
     def put_forgotten(self, keys: Iterable[Key], at: int) -> None:
         """Leave a tombstone for each member; for an empty account in every account."""
 
@@ -284,7 +309,7 @@ class Transaction(FoldTransaction, Protocol):
     def erase_lines(self, is_theirs: Callable[[bytes, str], bool]) -> int:
         """Delete what holds (line, reason) from the quarantine and the inbox; how many there were."""
 
-    def hide_causes(self, account_ids: Iterable[str], ids: Collection[str], by: str) -> None:
+    def hide_causes(self, account_ids: Iterable[str], ids: Container[str], by: str) -> None:
         """Write ``by`` where one of these message ids is the cause of a transition or an episode."""
 
 
@@ -330,6 +355,15 @@ class Store(Protocol):
     def records(self) -> Iterator[Record]:
         """Yield every stored record by counted time and id."""
 
+    def bases(self) -> Iterator[Base]:
+        """Yield what was counted of dropped records, by account and user as sent."""
+
+    def aliases(self) -> list[Alias]:
+        """Return where everybody's records count who moved."""
+
+    def read_horizons(self) -> dict[str, int]:
+        """Read the UTC day that each signal is counted from; under an empty id the horizon. Empty without one."""
+
     def quarantined(self) -> list[Quarantined]: ...
     def has_inbox(self) -> bool:
         """Read whether the inbox holds any line."""
@@ -340,6 +374,13 @@ class Store(Protocol):
         Args:
             days: UTC days on which events were deleted; None where that is not known any more.
             wait: Most seconds to wait for others.
+
+        Raises:
+            StoreBusyError: Others kept it from being complete.
+        """
+
+    def release_room(self, before: int, *, wait: float) -> int:
+        """Give back parts of the event table that lie before a UTC day and are empty; how many there were.
 
         Raises:
             StoreBusyError: Others kept it from being complete.

@@ -291,6 +291,24 @@ class Secret(Base):
     value: Mapped[Blob]
 
 
+class CountedBase(Base):
+    """What was counted of events that were dropped; see ``rules.bases``."""
+
+    __tablename__ = "nudge_bases"
+    account_id: Mapped[KeyText]
+    user_id: Mapped[KeyText]
+    member: Mapped[Blob]
+    account: Mapped[Blob]
+
+
+class Horizon(Base):
+    """From which UTC day on a signal is counted; without one, from which on events are stored."""
+
+    __tablename__ = "nudge_horizons"
+    signal: Mapped[KeyText]
+    day: Mapped[Number]
+
+
 class Draft(Base):
     """An entity as it is being edited; ``revision`` rises with each save."""
 

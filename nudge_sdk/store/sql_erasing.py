@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from typing import Any
 
 from nudge_sdk.store import erasing_statements as sql
@@ -84,7 +84,7 @@ class SqlErasing(ABC):
             total += len(theirs)
         return total
 
-    def hide_causes(self, account_ids: Iterable[str], ids: Collection[str], by: str) -> None:
+    def hide_causes(self, account_ids: Iterable[str], ids: Container[str], by: str) -> None:
         for account_id in sorted(set(account_ids)):
             for table, query in sql.CAUSES.items():
                 found = [cause for (cause,) in self.rows(query, (account_id,)) if cause in ids]

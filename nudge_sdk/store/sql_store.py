@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from nudge_sdk.rules.bases import Base
 from nudge_sdk.rules.times import SECOND
 from nudge_sdk.store import statements
 from nudge_sdk.store.migrations import HEAD_REVISION
@@ -40,6 +41,10 @@ class SqlStore(ABC):
     @abstractmethod
     def _read(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """Return the rows of a query."""
+
+    @abstractmethod
+    def _stream(self, statement: str) -> Iterator[Any]:
+        """Yield the rows of a query without holding them all."""
 
     @abstractmethod
     def _profile(self, key: Key, journals: Sequence[str]) -> list[Any]:
@@ -118,6 +123,15 @@ class SqlStore(ABC):
 
     def reached(self, account_id: str, user_id: str) -> list[Reached]:
         return [Reached(*row) for row in self._read(statements.REACHED, (account_id, user_id))]
+
+    def bases(self) -> Iterator[Base]:
+        return (Base(*row) for row in self._stream(statements.BASES))
+
+    def aliases(self) -> list[Alias]:
+        return [Alias(*row) for row in self._read(statements.ALIASES)]
+
+    def read_horizons(self) -> dict[str, int]:
+        return dict(self._read(statements.HORIZONS))
 
     def quarantined(self) -> list[Quarantined]:
         return [Quarantined(*row) for row in self._read(statements.QUARANTINED)]

@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec.structs import astuple
 
+from nudge_sdk.rules.bases import Base
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.times import DAY, FOREVER
 from nudge_sdk.store import statements
@@ -22,7 +23,7 @@ from nudge_sdk.store.protocol import (
     SubjectRow,
     Transition,
 )
-from nudge_sdk.store.rows import EventKey, EventRow, Identity, identity, pack_record
+from nudge_sdk.store.rows import EventKey, EventRow, Identity, identity, pack_record, unpack_record
 from nudge_sdk.store.sql_erasing import SqlErasing
 from nudge_sdk.store.statements import ACCOUNTS, MEMBERS
 from nudge_sdk.store.subject_rows import values
@@ -142,6 +143,32 @@ class SqlTransaction(Lookup, SqlErasing):
 
     def put_definition(self, row: DefinitionRow) -> None:
         self.count(statements.PUT_DEFINITION, astuple(row))
+
+    def horizon(self) -> int | None:
+        rows = self.rows(statements.HORIZON)
+        return rows[0][0] if rows else None
+
+    def horizons(self) -> dict[str, int]:
+        return dict(self.rows(statements.HORIZONS))
+
+    def put_horizons(self, days: dict[str, int]) -> None:
+        self.count(statements.DELETE_HORIZONS, ())
+        self.many(statements.ADD_HORIZON, sorted(days.items()))
+
+    def bases_of(self, keys: Iterable[Key]) -> list[Base]:
+        return [Base(*row) for key in sorted(set(keys)) for row in self.rows(statements.BASE, key)]
+
+    def bases_of_account(self, account_id: str) -> list[Base]:
+        return [Base(*row) for row in self.rows(statements.BASES_OF_ACCOUNT, (account_id,))]
+
+    def put_bases(self, bases: Iterable[Base]) -> None:
+        self.many(statements.PUT_BASE, map(astuple, bases))
+
+    def oldest_records(self, before: int, *, limit: int) -> list[Record]:
+        return [unpack_record(row) for row in self.rows(statements.OLDEST_EVENTS, (before, limit))]
+
+    def delete_records(self, records: Iterable[Record]) -> None:
+        self.many(statements.DELETE_EVENT, [pack_record(record)[:5] for record in records])
 
     def release_import(self, import_id: str, next_change: int) -> int:
         return sum(self.count(statement, (import_id, next_change)) for statement in statements.RELEASE_IMPORT)

@@ -70,8 +70,14 @@ class SqliteStore(SqlStore):
     def read_known(self, records: Sequence[Record]) -> list[bool]:
         return SqliteLookup(self._read).known(records)
 
+    def _stream(self, statement: str) -> Iterator[Any]:
+        return self._connections.stream(statement)
+
     def records(self) -> Iterator[Record]:
-        return in_order(self._connections.stream(statements.EVENTS))
+        return in_order(self._stream(statements.EVENTS))
+
+    def release_room(self, before: int, *, wait: float) -> int:
+        return 0
 
     def scrub(self, days: Collection[int] | None, *, wait: float) -> None:
         deadline = time.monotonic() + wait

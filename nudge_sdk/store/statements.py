@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from nudge_sdk.rules.bases import Base
 from nudge_sdk.rules.times import FOREVER
 from nudge_sdk.store.protocol import (
     Alias,
@@ -210,5 +211,22 @@ TAKE_LEASE = (
     "DO UPDATE SET holder = ?2, until = ?3 WHERE held.holder = ?2 OR held.until <= ?4 OR held.until > ?5"
 )
 RELEASE_LEASE = "DELETE FROM nudge_leases WHERE name = ? AND holder = ?"
+
+HORIZON = "SELECT day FROM nudge_horizons WHERE signal = ''"
+HORIZONS = "SELECT signal, day FROM nudge_horizons"
+DELETE_HORIZONS = "DELETE FROM nudge_horizons"
+ADD_HORIZON = "INSERT INTO nudge_horizons (signal, day) VALUES (?, ?)"
+PUT_BASE = _insert(
+    "nudge_bases", Base, "(account_id, user_id) DO UPDATE SET member = excluded.member, account = excluded.account"
+)
+BASE = _select("nudge_bases", Base, "WHERE account_id = ? AND user_id = ?")
+BASES_OF_ACCOUNT = _select("nudge_bases", Base, "WHERE account_id = ? ORDER BY user_id")
+BASES = _select("nudge_bases", Base, "ORDER BY account_id, user_id")
+ALIASES = _select("nudge_aliases", Alias, "ORDER BY account_id, user_id")
+OLDEST_EVENTS = (
+    f"SELECT {EVENT_COLUMNS} FROM nudge_events e WHERE e.day < ? "
+    "ORDER BY e.day, e.account_id, e.user_id, e.at, e.id LIMIT ?"
+)
+DELETE_EVENT = "DELETE FROM nudge_events WHERE day = ? AND account_id = ? AND user_id = ? AND at = ? AND id = ?"
 
 REVISION = "SELECT version_num FROM nudge_alembic_version"

@@ -42,7 +42,7 @@ class Host:
 
     def invoices(self) -> int:
         with self.engine.connect() as connection:
-            return connection.execute(sqlalchemy.text("SELECT count(*) FROM invoices")).scalar_one()
+            return int(connection.execute(sqlalchemy.text("SELECT count(*) FROM invoices")).scalar_one())
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

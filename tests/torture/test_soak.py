@@ -12,7 +12,7 @@ from tests.torture.soak import Soak
 
 pytestmark = [pytest.mark.no_cover, pytest.mark.slow]
 
-SECONDS = float(os.environ.get("NUDGE_SOAK", "45"))
+SECONDS = float(os.environ.get("NUDGE_SOAK", "120"))
 
 
 @pytest.mark.timeout(SECONDS + 180)
