@@ -5,7 +5,7 @@ READY := .venv/.installed
 BENCH_READY := .venv/.installed-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format wheel-check bench torture
+.PHONY: help demo test needs lint format wheel-check bench torture
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -13,10 +13,12 @@ help: ## show this list
 demo: $(READY) ## serve the demo: a small product with the SDK inside
 	$(BIN)/nudge demo $(ARGS)
 
-test: $(READY) ## run the tests with branch coverage, in two halves side by side; some of them: make test ARGS="-k journal"
+test: needs ## run the tests with branch coverage, in two halves side by side; some of them: make test ARGS="-k journal"
+	$(if $(ARGS),$(BIN)/python -m pytest $(ARGS) --cov,$(BIN)/python -m tests.run)
+
+needs: $(READY) ## see to what the tests need: Chromium and PostgreSQL's programs
 	@$(BIN)/python -m tests.browser.chromium >/dev/null 2>&1 || $(install_chromium)
 	@$(BIN)/python -m tests.postgresql >/dev/null 2>&1 || $(install_postgresql)
-	$(if $(ARGS),$(BIN)/python -m pytest $(ARGS) --cov,$(BIN)/python -m tests.run)
 
 lint: $(READY) ## ruff, its formatter in check mode, and mypy
 	$(BIN)/ruff check .
@@ -27,10 +29,10 @@ format: $(READY) ## put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-wheel-check: $(READY) ## build the wheel and try it outside the checkout
+wheel-check: needs ## build the wheel and try it outside the checkout
 	$(BIN)/python -m tests.packaging.wheel_check
 
-bench: $(BENCH_READY) ## measure; one JSON line a figure; make bench ARGS="--only decide"
+bench: $(BENCH_READY) ## measure, and write docs/speed.md; make bench ARGS="--only decide"
 	$(BIN)/python -m tests.bench $(ARGS)
 
 torture: $(READY) ## kill, stop and fill everything at random; make torture MINUTES=30, or ARGS="--away 120", ARGS="--soak 30"

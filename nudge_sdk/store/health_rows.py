@@ -55,5 +55,5 @@ def outdated_decisions(store: Store, *, since: int, definition: int) -> int:
     """Return how many nudges were chosen since an instant by an older definition."""
     if not isinstance(store, SqlStore):
         return 0
-    count: int = store._read(OUTDATED_DECISIONS, (since, definition))[0][0]
+    count: int = store._read_long(OUTDATED_DECISIONS, (since, definition))[0][0]
     return count

@@ -10,7 +10,7 @@ from nudge_sdk.errors import StoreError
 from nudge_sdk.rules.records import Record
 from nudge_sdk.store import postgresql_statements as sql
 from nudge_sdk.store import statements
-from nudge_sdk.store.postgresql_connections import Connections
+from nudge_sdk.store.postgresql_connections import SILENCE, Connections
 from nudge_sdk.store.postgresql_partitions import Partitions, drop_empty
 from nudge_sdk.store.postgresql_transaction import PostgresqlLookup, PostgresqlTransaction, arrays
 from nudge_sdk.store.protocol import Key
@@ -43,6 +43,9 @@ class PostgresqlStore(SqlStore):
 
     def _read(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
         return self._connections.read(statement, parameters)
+
+    def _read_long(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        return self._connections.read(statement, parameters, wait=SILENCE)
 
     @contextmanager
     def transaction(self, *, wait: float) -> Iterator[PostgresqlTransaction]:

@@ -113,6 +113,7 @@ class Connections:
         self._all: weakref.WeakSet[Bounded] = weakref.WeakSet()
         self._local = threading.local()
         self._refused_until = 0.0
+        self._silent_until = 0.0
         self._refusal = ""
 
     @contextmanager
@@ -156,14 +157,24 @@ class Connections:
                 return
         connection.close()
 
-    def read(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        """Return the rows of a query."""
+    def read(self, statement: str, parameters: Sequence[Any] = (), wait: float = READ_WAIT) -> list[Any]:
+        """Return the rows of a query.
+
+        While the server is silent, one read a second waits for it and all others that are of requests are refused.
+        """
         self.after_fork()
         query, values = spoken(statement, parameters)
-        deadline = time.monotonic() + READ_WAIT
-        with self.translating(), self._borrowed(deadline) as connection:
-            connection.deadline = deadline
-            return connection.execute(query, values, binary=True).fetchall()
+        now = time.monotonic()
+        if wait < OF_A_REQUEST and now < self._silent_until:
+            raise StoreBusyError(f"the {self.name} has just not answered in time; try again.")
+        try:
+            with self.translating(), self._borrowed(now + wait) as connection:
+                connection.deadline = now + wait
+                return connection.execute(query, values, binary=True).fetchall()
+        except StoreBusyError as error:
+            if isinstance(error.__cause__, errors.ConnectionTimeout):
+                self._silent_until = time.monotonic() + _RETRY_SECONDS
+            raise
 
     def stream(self, statement: str, parameters: Sequence[Any] = ()) -> Iterator[Any]:
         """Yield the rows of a query page by page, as of one moment, on a connection of its own."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import UTC, datetime
+
+from psycopg import errors
 
 from nudge_sdk.rules.times import DAY, SECOND, day_of
 from nudge_sdk.store import postgresql_statements as sql
@@ -21,6 +24,7 @@ AHEAD = 7
 """Days before a month begins in which its partition is made."""
 
 _WAIT = 5.0
+_LOCK_SECONDS = 1
 
 
 class Partitions:
@@ -78,13 +82,13 @@ def partitions_of(connections: Connections, days: Collection[int] | None) -> lis
 def drop_empty(connections: Connections, before: int, wait: float) -> int:
     """Drop the partitions of months that lie before a UTC day and hold nothing; how many there were.
 
-    Raises:
-        StoreBusyError: Somebody used the table all the time.
+    One that others keep in use is left to the next time: whoever waits for the table holds up all the others.
     """
     present = [row[0] for row in connections.read(sql.PARTITIONS)]
     old = [name for name in sorted(present) if name not in _OTHERS and _end_day(name) <= before]
     connection = connections.open(wait)
     try:
+        connection.execute(f"SET lock_timeout = '{_LOCK_SECONDS}s'")
         return sum(_drop_if_empty(connections, connection, name) for name in old)
     finally:
         connection.close()
@@ -92,15 +96,16 @@ def drop_empty(connections: Connections, before: int, wait: float) -> int:
 
 def _drop_if_empty(connections: Connections, connection: Bounded, name: str) -> bool:
     """Look first without stopping anybody, then again with nobody else at the table."""
-    with connections.translating(), connection.transaction():
-        if connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone():
+    held = f"SELECT 1 FROM {name} LIMIT 1"
+    with connections.translating(), suppress(errors.LockNotAvailable), connection.transaction():
+        if connection.execute(held).fetchone():
             return False
-        connection.execute(sql.LOCK_TO_PARTITION)
         connection.execute("LOCK TABLE nudge_events IN ACCESS EXCLUSIVE MODE")
-        if connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone():
+        if connection.execute(held).fetchone():
             return False
         connection.execute(f"DROP TABLE {name}")
         return True
+    return False
 
 
 def _end_day(partition: str) -> int:

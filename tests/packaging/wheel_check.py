@@ -19,7 +19,10 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = {"nudge_sdk": "nudge_sdk", "admin": "nudge_sdk/admin", "static": "nudge_sdk/static"}
 HOST_PINS = {"Flask": "3.0.0", "Werkzeug": "3.0.1", "SQLAlchemy": "2.0.23"}
 CORE_TESTS = ("rules", "store", "runtime", "test_s0_cases.py", "test_playbooks_judged.py")
-TEST_TOOLS = ("pytest", "hypothesis", "freezegun", "pytest-timeout")
+TEST_TOOLS = (
+    *("pytest", "hypothesis", "freezegun", "pytest-timeout"),
+    *("psycopg[binary]==3.2.*", "Django", "prometheus-client", "opentelemetry-sdk"),
+)
 
 IS_ALONE = """
 import importlib.util, pathlib, sys
