@@ -27,8 +27,8 @@ METHODS = [
     if not name.startswith("_") and inspect.isfunction(member)
 ]
 CALLS = {
-    "alias", "churn", "claim", "close", "convert", "decide", "explain", "export", "flush", "forget", "group", "identify",
-    "now", "publish", "record", "silence", "standing", "sweep", "track", "track_many",
+    "alias", "churn", "claim", "close", "convert", "decide", "explain", "export", "flush", "forget", "group",
+    "identify", "now", "publish", "record", "silence", "standing", "sweep", "track", "track_many",
 }  # fmt: skip
 
 

@@ -46,7 +46,7 @@ def test_making_a_store_opens_nothing_and_an_absent_server_is_said_without_its_p
     store = open_store(f"postgresql://nudge:s3cret@/shop?host={tmp_path}")
     began = time.monotonic()
     for _ in range(20):
-        with pytest.raises(StoreBusyError, match="PostgreSQL database shop on .* did not answer") as caught:
+        with pytest.raises(StoreBusyError, match=r"PostgreSQL database shop on .* did not answer") as caught:
             store.definitions()
         assert "s3cret" not in f"{caught.value!r} {caught.value.__cause__!r}"
     with pytest.raises(StoreBusyError), store.transaction(wait=0.05):
@@ -126,7 +126,7 @@ def test_a_server_that_falls_silent_is_waited_for_no_longer_than_the_bound(
     proxy.is_silent.set()
     for call, bound in ((lambda: far.read_subjects([MEMBER]), 0.25), (lambda: _lock(far, 0.05), 0.05)):
         began = time.monotonic()
-        with pytest.raises(StoreBusyError, match="no answer|takes long"):
+        with pytest.raises(StoreBusyError, match=r"no answer|takes long"):
             call()
         assert time.monotonic() - began < bound + 0.2
     began = time.monotonic()

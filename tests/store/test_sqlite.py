@@ -184,9 +184,9 @@ def test_while_the_file_stays_locked_requests_try_and_few_of_them_wait(store: Sq
         other.execute("ROLLBACK")
     assert 5 <= sum(waited) < 20, "all waited, or none"
     assert len(waited) > 2 * sum(waited)
-    with store.transaction(wait=0.05), pytest.raises(StoreBusyError), closing(SqliteStore(str(path))) as second:
+    with closing(SqliteStore(str(path))) as second, store.transaction(wait=0.05):
         started = time.monotonic()
-        with second.transaction(wait=0.05):
+        with pytest.raises(StoreBusyError), second.transaction(wait=0.05):
             pass
     assert time.monotonic() - started > 0.04, "a store that is not away is waited for"
 
