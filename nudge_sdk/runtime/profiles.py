@@ -24,7 +24,7 @@ from nudge_sdk.rules.times import FOREVER
 from nudge_sdk.runtime.catalog import Catalog
 from nudge_sdk.runtime.fold import Fold
 from nudge_sdk.runtime.intake import Position
-from nudge_sdk.runtime.overlay import Overlay
+from nudge_sdk.runtime.undrained import Undrained
 from nudge_sdk.store.protocol import Key, Store, SubjectRow
 
 _CONSISTENT_READS = 4
@@ -72,11 +72,10 @@ class Profile:
     """The rows of one member and its account, and what was judged from them.
 
     Attributes:
-        fold: The fold over the rows, kept while this process has undrained records of the account.
-        taken: How many of them it has taken in, a source.
+        taken: How many undrained records of this process are part of that, a source; empty for none.
     """
 
-    __slots__ = ("fold", "loaded_at", "rows", "taken", "view")
+    __slots__ = ("loaded_at", "rows", "taken", "view")
 
     def __init__(self, rows: dict[Key, SubjectRow], loaded_at: float) -> None:
         self.rows = rows
@@ -86,13 +85,12 @@ class Profile:
     def reset(self) -> None:
         """Forget what was judged."""
         self.view: View | None = None
-        self.fold: Fold | None = None
         self.taken: dict[str, int] = {}
 
     def renew(self, key: Key, fresh: dict[Key, SubjectRow]) -> None:
         """Take over rows; what was judged stays where only ledgers changed and nothing undrained is part of it."""
         is_alike = all(_counts_alike(self.rows[each], row) for each, row in fresh.items())
-        view = self.view if is_alike and fresh and not any(self.taken.values()) else None
+        view = self.view if is_alike and fresh and not self.taken else None
         self.rows = {**self.rows, **fresh}
         self.reset()
         if view is not None:
@@ -133,6 +131,7 @@ class Profiles:
         self._members_of: dict[str, set[Key]] = {}
         self._pending: dict[str, list[Pending]] = {}
         self._pending_count = 0
+        self._undrained: dict[str, Undrained] = {}
         self._next_forgetting = 0.0
         self._journals: set[str] = set()
         self._drained: dict[str, int] = {}
@@ -256,7 +255,7 @@ class Profiles:
             key = moved[0]
             found = self._profiles.get(key)
             # The usual case by itself: nothing changed since this member was last looked at.
-            if found is not None and is_kept and found.fold is None and found.loaded_at > oldest:
+            if found is not None and is_kept and not found.taken and found.loaded_at > oldest:
                 view, pending = found.view, self._pending
                 is_quiet = not pending or (key[0] not in pending and sent[0] not in pending)
                 if (
@@ -288,28 +287,45 @@ class Profiles:
             with self._lock:
                 # Another thread may have drained what was pending, and so made these rows too old.
                 if self._profiles.get(key) is found or attempts == _CONSISTENT_READS:
-                    kept = found if is_kept else Profile(found.rows, found.loaded_at)
-                    return self._judge(key, sent, kept, now, catalog)
+                    return self._judge(key, sent, found, now, catalog, is_kept=is_kept)
 
-    def _judge(self, key: Key, sent: Key, profile: Profile, now: int, catalog: Catalog) -> View:
-        fold = profile.fold
-        if fold is None or fold.catalog is not catalog:
-            profile.reset()
-            fold = Fold(Overlay(dict(profile.rows), self._known_target), catalog, now)
-            fold.lock([(key[0], ""), key])
+    def _judge(self, key: Key, sent: Key, profile: Profile, now: int, catalog: Catalog, *, is_kept: bool) -> View:
+        pending = {name: self._pending[name] for name in (key[0], sent[0]) if name in self._pending}
+        together = self._holding(key, profile, pending, now, catalog) if is_kept else None
+        if together is None:
+            together = Undrained(catalog, now, self._known_target)
+            together.hold(profile.rows)
         fresh: list[Pending] = []
-        for account_id in {key[0], sent[0]}:
-            pending = self._pending.get(account_id, [])
-            fresh += pending[profile.taken.get(account_id, 0) :]
-            profile.taken[account_id] = len(pending)
+        for name, records in pending.items():
+            fresh += records[together.taken.get(name, 0) :]
+            together.taken[name] = len(records)
         if fresh:
-            fold.absorb(self._new(fresh))
-        fold.step_to(now)
+            together.absorb(self._new(fresh))
+        together.fold.step_to(now, profile.rows)
         versions = (profile.rows[key].ledger_version, profile.rows[key[0], ""].ledger_version)
-        view = _view(fold, key, now, catalog, versions)
-        profile.fold = fold if any(profile.taken.values()) else None
-        profile.view = view if profile.fold is not None else _at_rest(view, profile.rows)
+        view = _view(together.fold, key, now, catalog, versions)
+        if is_kept:
+            profile.taken = {name: len(records) for name, records in pending.items()}
+            profile.view = view if profile.taken else _at_rest(view, profile.rows)
         return view
+
+    def _holding(
+        self, key: Key, profile: Profile, pending: dict[str, list[Pending]], now: int, catalog: Catalog
+    ) -> Undrained | None:
+        """Return the account's fold with this member in it, or None where nothing is undrained."""
+        if not pending:
+            return None
+        known = self._undrained.get(key[0])
+        if known is not None and known.fold.catalog is catalog and known.hold(profile.rows):
+            return known
+        together = self._undrained[key[0]] = Undrained(catalog, now, self._known_target)
+        together.hold(profile.rows)
+        account = profile.rows[key[0], ""]
+        for each in {(one.record.account_id, one.record.user_id) for records in pending.values() for one in records}:
+            colleague = self._profiles.get(self._known_target(each) or each)
+            if colleague is not None and colleague.rows.get((key[0], "")) is account:
+                together.hold(colleague.rows)
+        return together
 
     def _known_target(self, key: Key) -> Key | None:
         known = self._moved.get(key)
@@ -399,6 +415,7 @@ class Profiles:
             account_id: The account.
             rows: Rows of the same moment, to be taken over.
         """
+        self._undrained.pop(account_id, None)
         gone = self._keep_undrained(account_id)
         is_mixed = account_id in self._pending and len(self._journals) > 1
         for key in list(self._members_of.get(account_id, ())):

@@ -8,6 +8,7 @@ import importlib.util
 import logging
 import os
 import platform
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -59,6 +60,7 @@ def main() -> int:
                 lines.append(figure.line())
                 print(lines[-1], flush=True)
                 all_hold = all_hold and figure.ok
+            shutil.rmtree(Path(folder) / name, ignore_errors=True)
     page = chosen.table or (None if chosen.only or chosen.quick else PAGE)
     if page:
         page.write_text(table(lines))

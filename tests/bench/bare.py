@@ -112,7 +112,9 @@ def _changed(row: SubjectRow) -> bytes:
 
 
 class BarePostgresql:
-    """Copies into staging tables and inserts from them: one statement cannot write a row twice, so each stands once.
+    """Copies into staging tables and inserts from them.
+
+    One statement cannot write a row twice, so batches must name each packed row once.
 
     Args:
         url: A database with the SDK's tables and the members.
@@ -130,7 +132,7 @@ class BarePostgresql:
                 ACCOUNTS: [values(row, ledger=(b"", 0)) for row in batch.accounts],
                 MEMBERS: [values(row, ledger=(b"", 0)) for row in batch.members],
             }
-            for batch in once(batches)
+            for batch in batches
         ]
         inserts = {**postgresql_statements.PUT_STAGED, EVENTS_TABLE: postgresql_statements.INSERT_STAGED_EVENTS}
         began = time.perf_counter()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -46,8 +47,7 @@ def measure(folder: Path, scale: Scale) -> Iterator[Figure]:
         "drain": ("drain with scoring, an event", lambda each: each.drain(calls)),
     }
     for name, (what, measured) in cases.items():
-        run = {"grown": lambda m=measured: m(grown), "short": lambda m=measured: m(short)}
-        found = by_turns(run, scale.turns)  # type: ignore[arg-type]
+        found = by_turns({"grown": partial(measured, grown), "short": partial(measured, short)}, scale.turns)
         yield Figure(
             f"history_{name}",
             f"{what}, with {grown.events:,} events of one member",

@@ -1,13 +1,12 @@
 """How fast a history is imported, and a new signal counted from it, beside bare ``sqlite3`` writing the same rows.
 
-Also how much memory that takes, in a process of its own (``python -m tests.bench.importing FILE STORE``), for a tenth of
-the history and for all of it.
+Also how much memory that takes, in a process of its own (``python -m tests.bench.importing FILE FOLDER``), for all of
+it and for one of half as many members and events.
 """
 
 from __future__ import annotations
 
 import csv
-import resource
 import shutil
 import subprocess
 import sys
@@ -26,7 +25,7 @@ from nudge_sdk.rules.conditions import Signal
 from nudge_sdk.rules.definition import Milestone
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.times import to_iso
-from tests.bench.bare import BATCH, BareSqlite, batches_of, renamed
+from tests.bench.bare import BATCH, BareSqlite, batches_of, once, renamed
 from tests.bench.drain import introduce
 from tests.bench.harness import Figure, Limit, Scale, a_second, significant
 from tests.bench.product import Person, Steps, client, definition, person
@@ -48,10 +47,10 @@ RIVAL = "of the rate of bare `sqlite3` writing the same rows"
 def measure(folder: Path, scale: Scale) -> Iterator[Figure]:
     """Yield how fast importing and counting anew are, and what they take."""
     folder.mkdir()
-    people = [person(index) for index in range(max(100, scale.imported // EVENTS_OF_ONE))]
-    whole, tenth = folder / "whole.csv", folder / "tenth.csv"
+    people = [person(index) for index in range(max(20, scale.imported // EVENTS_OF_ONE))]
+    whole, half = folder / "whole.csv", folder / "half.csv"
     _write(whole, people, scale.imported)
-    _write(tenth, people, scale.imported, most=scale.imported // PARTS)
+    _write(half, people[: len(people) // 2], scale.imported // 2)
     race = ImportRace(folder / "race", people)
     found = race.run(whole, scale.imported)
     yield _figure("import_history", "import", scale, found)
@@ -59,6 +58,7 @@ def measure(folder: Path, scale: Scale) -> Iterator[Figure]:
     found = race.recount(scale.imported, RECOUNTS if scale.imported <= 1_000_000 else 1)
     yield _figure("recount", "count a new signal from", scale, found)
     race.close()
+    shutil.rmtree(folder / "race")
     yield Figure(
         "bytes_an_event",
         f"SQLite file after an import of {scale.imported:,} events by {len(people):,} members",
@@ -68,7 +68,7 @@ def measure(folder: Path, scale: Scale) -> Iterator[Figure]:
         {},
         "bytes",
     )
-    yield _memory(folder, whole, tenth)
+    yield _memory(folder, whole, half, scale)
 
 
 def _figure(name: str, what: str, scale: Scale, found: dict[str, list[float]]) -> Figure:
@@ -103,6 +103,7 @@ class ImportRace:
         shutil.copyfile(self.path, folder / "bare.db")
         self.ours = client(folder, clock)
         self._bare = BareSqlite(folder / "bare.db")
+        self._writes = 0
         self._sample: deque[Record] = deque(maxlen=SAMPLE)
 
     def run(self, path: Path, events: int) -> dict[str, list[float]]:
@@ -114,17 +115,16 @@ class ImportRace:
 
         def on_batch(summary: Any) -> None:
             nonlocal began
-            if summary.accepted and summary.accepted % part == 0 and len(took) < PARTS:
+            if summary.accepted == part * (len(took) + 1):
                 took.append(time.perf_counter() - began)
-                bare.append(self._write_bare(b"-"))
+                bare.append(self._write_bare())
                 began = time.perf_counter()
 
         summary = import_file(self.ours, path, on_batch, self._sample.append)
         assert summary.accepted == summary.new == events, summary
         # What is left, and the judging of everybody at the end, is every part's to bear.
-        rest = time.perf_counter() - began
-        done = part * len(took)
-        return {"ours": [part / (each + rest * part / events) * min(1.0, events / done) for each in took], "bare": bare}
+        rest = (time.perf_counter() - began) / len(took)
+        return {"ours": [part / (each + rest) for each in took], "bare": bare}
 
     def recount(self, events: int, times: int) -> dict[str, list[float]]:
         """Publish new signals one after the other; return events a second, ours and bare."""
@@ -133,7 +133,7 @@ class ImportRace:
             began = time.perf_counter()
             publish_new(self.ours, number)
             found["ours"].append(events / (time.perf_counter() - began))
-            found["bare"].append(self._write_bare(b"%d" % number))
+            found["bare"].append(self._write_bare())
         return found
 
     def size(self) -> int:
@@ -146,8 +146,10 @@ class ImportRace:
         self.ours.close()
         self._bare.close()
 
-    def _write_bare(self, mark: bytes) -> float:
-        batches = renamed(batches_of(self.ours.store, list(self._sample)), mark)
+    def _write_bare(self) -> float:
+        """Return the rows a second; rows of the sample may have been written before."""
+        self._writes += 1
+        batches = renamed(once(batches_of(self.ours.store, list(self._sample))), b"%d" % self._writes)
         return len(self._sample) / self._bare.write(batches)
 
 
@@ -179,39 +181,37 @@ def publish_new(ours: NudgeClient, number: int) -> None:
     assert ours.intake.refresh().signals > before
 
 
-def _write(path: Path, people: list[Person], events: int, most: int = 0) -> None:
-    """Write a history as a CSV file; only its first rows if ``most`` says so."""
-    left = most or events
+def _write(path: Path, people: list[Person], events: int) -> None:
+    """Write a history as a CSV file."""
     with path.open("w", newline="") as stream:
         out = csv.writer(stream)
         out.writerow(HEADER)
         for records in days_of(events, people):
-            for each in records[:left]:
+            for each in records:
                 at = to_iso(each.at)
                 data = each.data
                 out.writerow((each.user_id, each.name, at, each.account_id, each.id, data["plan"], data["n"]))
-            left -= min(left, len(records))
 
 
-def _memory(folder: Path, whole: Path, tenth: Path) -> Figure:
-    found = {path.stem: _alone(path, folder / path.stem) for path in (tenth, whole)}
+def _memory(folder: Path, whole: Path, half: Path, scale: Scale) -> Figure:
+    found = {path.stem: _alone(path, folder / path.stem) for path in (half, whole)}
     peak = {name: each["peak_mb"] for name, each in found.items()}
-    grown = peak["whole"] - peak["tenth"]
-    cache = min(CACHE_MB, found["whole"]["file_mb"]) - min(CACHE_MB, found["tenth"]["file_mb"])
+    grown = peak["whole"] - peak["half"]
+    cache = min(CACHE_MB, found["whole"]["file_mb"]) - min(CACHE_MB, found["half"]["file_mb"])
     return Figure(
         "import_memory",
-        "import and count anew: memory, for all of it more than for a tenth, SQLite's own cache apart",
+        f"memory of importing {scale.imported:,} events and counting anew, beside that of half as many",
         [significant(max(0.0, grown - cache))],
-        "more",
+        "more, SQLite's own cache apart",
         Limit("at most", 16),
         {**found, "cache_grew_mb": significant(cache)},
         "MB",
-        f"peak {peak['whole']:.0f} MB beside {peak['tenth']:.0f} MB, of which SQLite's cache {cache:.0f} MB",
+        f"peak {peak['whole']:.0f} MB beside {peak['half']:.0f} MB, of which {cache:.0f} MB SQLite's cache",
     )
 
 
 def _alone(path: Path, folder: Path) -> dict[str, float]:
-    command = [sys.executable, "-m", "tests.bench.importing", path, folder]
+    command = [sys.executable, "-m", "tests.bench.importing", str(path), str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
     found: dict[str, float] = msgspec.json.decode(done.stdout)
     return found
@@ -230,7 +230,9 @@ def _import_alone(path: Path, folder: Path) -> dict[str, float]:
 
 
 def _peak() -> float:
-    return significant(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    # What getrusage says of a new process is no less than what its parent had at the fork.
+    status = Path("/proc/self/status").read_text().splitlines()
+    return significant(next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024)
 
 
 if __name__ == "__main__":

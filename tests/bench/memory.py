@@ -13,6 +13,7 @@ import msgspec
 from nudge_sdk import Definition
 from nudge_sdk.documents import read_definition
 from nudge_sdk.importing import Columns, ImportRun, Rejects, RowMaker, read_csv
+from nudge_sdk.rules.records import PERSONAL
 from nudge_sdk.rules.state import CAPACITY
 from nudge_sdk.rules.times import DAY, SECOND
 from tests.bench.decide import prepare
@@ -41,12 +42,13 @@ def measure(folder: Path, scale: Scale) -> Iterator[Figure]:
 def _figure(name: str, what: str, folder: Path, at: int, is_limited: bool) -> Figure:
     keys, sizes = _middle(folder)
     with client(folder, Steps(at)) as ours:
-        for account, user in keys[:1]:
-            ours.decide(PLACEMENT, user=user, account=account)
-        rest = keys[1:]
+        # Whose account is the personal one is asked about without.
+        asked = [(user, None if account.startswith(PERSONAL) else account) for account, user in keys]
+        ours.decide(PLACEMENT, user=asked[0][0], account=asked[0][1])
+        rest = asked[1:]
         gc.collect()
         tracemalloc.start()
-        for account, user in rest:
+        for user, account in rest:
             ours.decide(PLACEMENT, user=user, account=account)
         gc.collect()
         taken = tracemalloc.get_traced_memory()[0] / len(rest)

@@ -19,13 +19,6 @@ from tests.postgresql import name_of
 RIVAL = "bare `COPY` and `INSERT … SELECT … ON CONFLICT` of the same rows"
 
 
-class PostgresqlRace(Race):
-    """A race in which the bare one writes each packed row once a batch as it is."""
-
-    def footnote(self, rates: dict[str, list[float]]) -> str:
-        return ""
-
-
 def measure(folder: Path, scale: Scale) -> Iterator[Figure]:
     """Yield how fast draining is."""
     folder.mkdir()
@@ -36,7 +29,7 @@ def measure(folder: Path, scale: Scale) -> Iterator[Figure]:
             ours.publish(definition())
         introduce(folder, clock, store=url)
         bare = BarePostgresql(server.new_database(template=name_of(url)))
-        race = PostgresqlRace(folder, client(folder, clock, store=url), url, bare, rival=RIVAL)
+        race = Race(folder, client(folder, clock, store=url), url, bare, rival=RIVAL)
         rates = race_rates(run([race], scale)[0], scale)
         yield figure("drain_postgresql", "PostgreSQL", race, rates)
         race.close()

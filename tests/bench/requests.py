@@ -21,7 +21,7 @@ from statistics import median
 from typing import Any
 
 from tests.bench.decide import prepare
-from tests.bench.harness import MICRO, Figure, Limit, Scale, by_turns
+from tests.bench.harness import MICRO, Figure, Limit, Scale, by_turns, in_words
 from tests.bench.peers import captured, posthog_client
 from tests.bench.product import DONE, QUESTIONS, client
 
@@ -52,7 +52,7 @@ def measure(folder: Path, scale: Scale) -> Iterator[Figure]:
         Limit("at most", 1 / 5),
         {f"{kind}_us": round(median(seconds) * MICRO, 1) for kind, seconds in hot.items()},
         "1/n",
-        f"{median(added[THREAD]) * MICRO:.3g} µs beside {median(added[POSTHOG]) * MICRO:.3g} µs",
+        f"{in_words(added[THREAD])} beside {in_words(added[POSTHOG])}",
     )
 
 
@@ -65,7 +65,7 @@ def _share(kind: str, what: str, found: dict[str, list[float]], bound: float | N
         Limit("at most", bound) if bound else None,
         {f"{each}_us": round(median(seconds) * MICRO, 1) for each, seconds in found.items()},
         "%",
-        " on ".join(f"{each * MICRO:.3g} µs" for each in _added(found, kind)),
+        " on ".join(in_words([each]) for each in _added(found, kind)),
     )
 
 
@@ -96,8 +96,8 @@ def _serving(kind: str, folder: Path, address: str) -> Iterator[Callable[[int, i
 @contextmanager
 def _worker(folder: Path) -> Iterator[None]:
     store = f"sqlite:///{folder / 'nudge.db'}"
-    command = [sys.executable, "-m", "nudge_sdk.cli", "worker", "--store", store, "--journal", folder / "journals"]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "nudge_sdk.cli", "worker", "--store", store, "--journal"]
+    process = subprocess.Popen([*command, str(folder / "journals")], cwd=ROOT, stderr=subprocess.DEVNULL)
     try:
         yield
     finally:
@@ -211,7 +211,12 @@ def _posthog(folder: Path, address: str) -> Handler:
     return lambda: capture(next(done)), capturing.flush
 
 
-_HANDLERS = {BARE: _bare, THREAD: partial(_ours, THREAD), EXTERNAL: partial(_ours, EXTERNAL), POSTHOG: _posthog}
+_HANDLERS: dict[str, Callable[[Path, str], Handler]] = {
+    BARE: _bare,
+    THREAD: partial(_ours, THREAD),
+    EXTERNAL: partial(_ours, EXTERNAL),
+    POSTHOG: _posthog,
+}
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def _figures(
         some = list(islice(events, scale.calls // (4 if name == "posthog" else 1)))
         return seconds_a_call(calls[name], some) if threads == 1 else together(calls[name], some, threads)
 
-    found = by_turns({name: lambda name=name: timed(name) for name in calls}, scale.turns)  # type: ignore[misc]
+    found = by_turns({name: partial(timed, name) for name in calls}, scale.turns)
     times = {f"{name}_us": microseconds(seconds) for name, seconds in found.items()}
     by = "one thread" if threads == 1 else f"{threads} threads"
     yield Figure(
@@ -94,6 +95,7 @@ def together(call: Callable[[Done], object], items: Sequence[Done], threads: int
         thread.start()
     for thread in running:
         thread.join()
+    assert len(spans) == threads
     return (max(end for _, end in spans) - min(began for began, _ in spans)) / len(items)
 
 
