@@ -6,7 +6,7 @@ import msgspec
 
 from nudge_sdk.rules.explaining import ChoiceLine, StandingReport, explain_choice, explain_standing
 from nudge_sdk.runtime.deciding import Decider, Decision, Question
-from nudge_sdk.runtime.profiles import View
+from nudge_sdk.runtime.views import View
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ _COMMANDS = {
     "export": "nudge_sdk.commands.dumping:export",
     "export-person": "nudge_sdk.commands.privacy:export_person",
     "forget": "nudge_sdk.commands.privacy:forget",
+    "retain": "nudge_sdk.commands.retaining:retain",
     "lint": "nudge_sdk.commands.definitions:lint",
     "standing": "nudge_sdk.commands.asking:standing",
     "explain": "nudge_sdk.commands.asking:explain",

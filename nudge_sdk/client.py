@@ -26,10 +26,11 @@ from nudge_sdk.runtime.drainer import Drainer, DrainThread
 from nudge_sdk.runtime.failures import Failures
 from nudge_sdk.runtime.intake import Intake
 from nudge_sdk.runtime.metrics import measure, measured
-from nudge_sdk.runtime.profiles import Profiles, View
+from nudge_sdk.runtime.profiles import Profiles
 from nudge_sdk.runtime.recorder import Recorder, present
 from nudge_sdk.runtime.sayings import Reporter, ReportKind, Saying, quiet, report
 from nudge_sdk.runtime.upkeep import Upkeep, prepare
+from nudge_sdk.runtime.views import View
 from nudge_sdk.store import open_store
 from nudge_sdk.store.protocol import Key, Store
 

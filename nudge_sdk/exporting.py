@@ -10,18 +10,21 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import msgspec
 
+from nudge_sdk.rules.bases import Base, merge_base
 from nudge_sdk.rules.compiled import Rules
 from nudge_sdk.rules.counting import apply_to_account, apply_to_member
-from nudge_sdk.rules.identity import Aliases, Key, move_of
+from nudge_sdk.rules.identity import Aliases, Key, Move, move_of
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.signals import Plan
 from nudge_sdk.rules.standing import UNJUDGED, Judged, Standing, judge
 from nudge_sdk.rules.state import State, canonical, unpack
 from nudge_sdk.rules.stepping import BY_TIME
+from nudge_sdk.rules.times import day_of
 from nudge_sdk.store.protocol import Store
 
 PAGE = 1000
@@ -90,8 +93,37 @@ def stored_states(store: Store) -> Iterator[tuple[Key, State]]:
         after = page[-1].key
 
 
-def recounted_states(records: Callable[[], Iterable[Record]], plan: Plan) -> Iterator[tuple[Key, State]]:
-    """Yield every state as the records alone give it, by account and user.
+class Dropped(msgspec.Struct, frozen=True):
+    """What a store keeps of records that were dropped.
+
+    Attributes:
+        bases: What was counted of them.
+        moves: Where everybody counts who moved by one of them.
+        first_day: The first UTC day whose records are stored, or None where none were dropped.
+    """
+
+    bases: tuple[Base, ...] = ()
+    moves: tuple[Move, ...] = ()
+    first_day: int | None = None
+
+
+NOTHING_DROPPED = Dropped()
+
+
+def dropped_from(store: Store) -> Dropped:
+    """Return what a store keeps of the records it dropped."""
+    first_day = store.read_horizons().get("")
+    if first_day is None:
+        return NOTHING_DROPPED
+    moves = [Move((a.account_id, a.user_id), (a.to_account_id, a.to_user_id), a.at, a.id) for a in store.aliases()]
+    old = tuple(move for move in moves if day_of(move.at) < first_day)
+    return Dropped(tuple(store.bases()), old, first_day)
+
+
+def recounted_states(
+    records: Callable[[], Iterable[Record]], plan: Plan, dropped: Dropped = NOTHING_DROPPED
+) -> Iterator[tuple[Key, State]]:
+    """Yield every state as the records alone give it, by account and user; with what was counted of dropped ones.
 
     Applies each record once, straight to whom it counts for in the end, and judges nobody: the fast way to what
     ``rules.replay`` finds by stepping through every boundary.
@@ -99,9 +131,12 @@ def recounted_states(records: Callable[[], Iterable[Record]], plan: Plan) -> Ite
     Args:
         records: Gives all records, by counted time and id; called twice.
         plan: What to count.
+        dropped: What is kept of records that were dropped.
     """
-    aliases = moves_in(records())
+    aliases = moves_in(records(), dropped.moves)
     states: dict[Key, State] = {}
+    for base in dropped.bases:
+        merge_base(base, aliases.resolve(base.key), states, plan)
     for record in records():
         account_id, user_id = aliases.resolve((record.account_id, record.user_id))
         apply_to_account(states.setdefault((account_id, ""), State()), record, plan, user_id)
@@ -111,9 +146,9 @@ def recounted_states(records: Callable[[], Iterable[Record]], plan: Plan) -> Ite
         yield key, states.pop(key)
 
 
-def moves_in(records: Iterable[Record]) -> Aliases:
-    """Return where everybody's records count in the end; records by counted time and id."""
-    return Aliases(filter(None, map(move_of, records)))
+def moves_in(records: Iterable[Record], before: Iterable[Move] = ()) -> Aliases:
+    """Return where everybody's records count in the end; records by counted time and id, after moves before them."""
+    return Aliases(chain(before, filter(None, map(move_of, records))))
 
 
 def records_for(records: Iterable[Record], aliases: Aliases, account_id: str) -> Iterator[Record]:

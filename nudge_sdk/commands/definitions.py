@@ -43,6 +43,7 @@ def publish(file: str, store: str, by: str, note: str, override: str) -> None:
     """
     from nudge_sdk.documents import read_definition
     from nudge_sdk.rules.lint import is_blocking, lint
+    from nudge_sdk.rules.times import DAY, to_iso
 
     definition = read_definition(_text(file))
     findings = lint(definition)
@@ -56,7 +57,13 @@ def publish(file: str, store: str, by: str, note: str, override: str) -> None:
         note = f"{note} (override: {override.strip()})".strip()
     with opened_client(store, make=True) as client:
         number = client.publish(definition, by=by, note=note, progress=_progress if sys.stderr.isatty() else None)
+        partly = client.intake.catalog.rules.counted_from.values()
     click.echo(f"definition {number} is in force")
+    if partly:
+        days = ", ".join(to_iso(day * DAY)[:10] for day in sorted(set(partly)))
+        click.echo(
+            f"{len(partly)} of what it counts is counted from {days} on only: older events were dropped", err=True
+        )
     warnings = sum(finding.severity == "warn" for finding in findings)
     if warnings:
         click.echo(f"{warnings} findings to think about; see: nudge lint {file}", err=True)

@@ -84,7 +84,8 @@ def replay(store: str, everybody: bool, at: int, sha256: bool, as_json: bool, **
     """Work out from the stored events alone where somebody stood, step by step.
 
     For one member, or without --user for an account: every change of tier, every episode, and the
-    standing in the end, as the rules read plainly. With --all: the canonical dump of everybody, to
+    standing in the end, as the rules read plainly. Where old events were dropped, it begins with what
+    is kept of them. With --all: the canonical dump of everybody, to
     compare with what is stored; the same SHA-256 means that nothing was lost or counted twice.
 
     \b
@@ -92,7 +93,7 @@ def replay(store: str, everybody: bool, at: int, sha256: bool, as_json: bool, **
       nudge replay --account acme --user ada --at 2026-03-01T00:00:00Z --json
       nudge replay --all --at 2026-03-01T00:00:00Z --sha256
     """
-    from nudge_sdk.exporting import Dump, recounted_states
+    from nudge_sdk.exporting import Dump, dropped_from, recounted_states
 
     account, user = said["account"], said["user"]
     if everybody is (account is not None or user is not None):
@@ -100,7 +101,7 @@ def replay(store: str, everybody: bool, at: int, sha256: bool, as_json: bool, **
     with opened_store(store) as opened:
         if everybody:
             rules = live_catalog(opened).rules
-            dump = Dump(recounted_states(opened.records, rules.plan), rules, at)
+            dump = Dump(recounted_states(opened.records, rules.plan, dropped_from(opened)), rules, at)
             _write_dump(dump, sha256=sha256, output=said["output"])
             return
         key, course = _course(opened, account, user, at)
@@ -150,14 +151,20 @@ def _unnumbered(definition: Definition) -> Definition:
 
 
 def _course(store: Store, account: str | None, user: str | None, at: int) -> tuple[Key, Course]:
-    from nudge_sdk.exporting import moves_in, records_for
+    from nudge_sdk.exporting import dropped_from, moves_in, records_for
     from nudge_sdk.rules.records import personal_account
+    from nudge_sdk.rules.replay import Start
     from nudge_sdk.rules.replay import replay as run
+    from nudge_sdk.rules.times import DAY
 
-    aliases = moves_in(store.records())
+    dropped = dropped_from(store)
+    aliases = moves_in(store.records(), dropped.moves)
     asked = (account if account is not None else personal_account(user or ""), user or "")
     key = aliases.resolve(asked) if user else asked
-    courses = run(live_catalog(store).timeline, records_for(store.records(), aliases, key[0]), until=at)
+    bases = tuple(base for base in dropped.bases if key[0] in (base.account_id, aliases.resolve(base.key)[0]))
+    records = records_for(store.records(), aliases, key[0])
+    start = Start(bases, dropped.moves, dropped.first_day * DAY) if dropped.first_day is not None else None
+    courses = run(live_catalog(store).timeline, records, until=at, start=start)
     if key not in courses:
         raise SetupError(f"nothing is stored of {' in '.join(filter(None, (user, key[0])))} up to then")
     return key, courses[key]

@@ -14,6 +14,7 @@ from nudge_sdk.importing.rejects import Rejects
 from nudge_sdk.importing.rows import Refused, Row
 from nudge_sdk.importing.sources import STDIN
 from nudge_sdk.rules.records import Record
+from nudge_sdk.rules.times import DAY, day_of, to_iso
 from nudge_sdk.runtime.intake import Intake, encode_record
 
 WAIT = 60.0
@@ -110,10 +111,22 @@ class ImportRun:
         self._take_batch(pending)
 
     def _take_batch(self, rows: list[Row]) -> None:
-        if rows:
-            self._take(rows)
+        kept = self._kept(rows)
+        if kept:
+            self._take(kept)
         if self._on_batch is not None:
             self._on_batch(self.summary)
+
+    def _kept(self, rows: list[Row]) -> list[Row]:
+        """Set rows aside that are older than what the store keeps."""
+        first_day = self.intake.store.read_horizons().get("")
+        if first_day is None:
+            return rows
+        reason = f"it is of before {to_iso(first_day * DAY)[:10]}; older events were dropped, and are refused"
+        for row in rows:
+            if day_of(row.record.counted_at) < first_day:
+                self._set_aside(Refused(row.line, reason, encode_record(row.record).decode()))
+        return [row for row in rows if day_of(row.record.counted_at) >= first_day]
 
     def _take(self, rows: list[Row]) -> None:
         """Take rows in one transaction; where the store refuses, look for the row and set it aside."""

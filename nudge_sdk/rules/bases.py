@@ -6,7 +6,7 @@ stored records, and somebody can be forgotten without touching what others did.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -15,6 +15,9 @@ from nudge_sdk.rules.identity import Key, rename_member
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.signals import Plan
 from nudge_sdk.rules.state import State, pack, unpack
+
+EVERYTHING = -(2**31)
+"""The day that a signal is counted from of which nothing was dropped uncounted."""
 
 
 class Base(msgspec.Struct, frozen=True, array_like=True):
@@ -62,6 +65,19 @@ def merge_base(base: Base, key: Key, states: dict[Key, State], plan: Plan) -> No
         if key[1] != base.user_id:
             rename_member(state, base.user_id, key[1], plan)
         states.setdefault(owner, State()).merge(state, plan.capacity)
+
+
+def counted_from(horizons: Mapping[str, int], plan: Plan) -> dict[str, int]:
+    """Return the UTC day that signals are counted from, of those of which older records were dropped uncounted.
+
+    Args:
+        horizons: Signal to that day, and under an empty id the first day whose records are stored; empty without one.
+        plan: The signals asked for.
+    """
+    if "" not in horizons:
+        return {}
+    days = {signal: horizons.get(signal, horizons[""]) for signal in plan.signals}
+    return {signal: day for signal, day in days.items() if day > EVERYTHING}
 
 
 def unpacked(packed: bytes, plan: Plan) -> State:

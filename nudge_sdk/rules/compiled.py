@@ -201,6 +201,7 @@ class Rules:
         signals: Number of the signal set its definition needs (0 where nothing is stored).
         live_at: The instant from which it holds.
         plan: What to count.
+        counted_from: Signal to the UTC day it is counted from, where older events were dropped uncounted.
     """
 
     def __init__(
@@ -211,6 +212,7 @@ class Rules:
         self.live_at = live_at
         self.signals = signals
         self.plan = Plan(signals_of(definition), capacity)
+        self.counted_from: dict[str, int] = {}
         self.segments = tuple(SegmentRules(definition, segment) for segment in (*definition.segments, EVERYBODY))
         self.has_timed_segments = any(segment.next_change for segment in self.segments)
         self.goals = definition.goals

@@ -267,12 +267,13 @@ class _Lines:
         return taken
 
     def _reason(self, milestone: CompiledMilestone, capped: int) -> ReasonLine:
-        own, measured, needed, is_bound = milestone.milestone, None, None, False
+        own, measured, needed, is_bound, since = milestone.milestone, None, None, False, ""
         if own.signal:
             tally = self.subject.state.tallies.get(milestone.signal_id) or Tally()
             amount = compile_reader(own.signal, own.window)(tally, self.at, self.subject.signup)
             measured, needed = display_amount(own.signal, amount), whole(own.at_least)
             is_bound = _is_lower_bound(own, tally, (amount, self.at, self.subject.signup), self.rules.plan.capacity)
+            is_bound |= bool(since := self._dropped(milestone))
             self._note_last(own.key, tally)
         elif own.usage and (usage := usage_numbers(own.usage, self.subject.facts)):
             measured, needed = usage[0], whole(usage[1] * own.usage.share)
@@ -292,8 +293,16 @@ class _Lines:
             is_lower_bound=is_bound,
             window=window_words(own.window) if own.signal else "",
             last_at=iso(last),
-            text=f"{name_of(own)}: {what}{when}: {self._brings(milestone, capped)}",
+            text=f"{name_of(own)}: {what}{when}{since}: {self._brings(milestone, capped)}",
         )
+
+    def _dropped(self, milestone: CompiledMilestone) -> str:
+        """Say from which day on something is counted whose window reaches back to events that were dropped."""
+        first_day = self.rules.counted_from.get(milestone.signal_id)
+        days = (milestone.milestone.window or DEFAULT_WINDOW).days
+        if first_day is None or (days is not None and day_of(self.at) - days + 1 >= first_day):
+            return ""
+        return f" (counted from {day_words(first_day * DAY)} on: older events were dropped)"
 
     def _note_last(self, key: str, tally: Tally) -> None:
         """Write down when it was last done; of what lies before the days kept, only that it was the first time."""

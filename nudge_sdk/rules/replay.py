@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from nudge_sdk.rules.bases import Base, merge_base
 from nudge_sdk.rules.conditions import NextChange, compile_next_change
 from nudge_sdk.rules.counting import TRAIT_KINDS, apply_to_account, apply_to_member
-from nudge_sdk.rules.identity import Aliases, Key, move_of, rename_member
+from nudge_sdk.rules.identity import Aliases, Key, Move, move_of, rename_member
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.signals import Plan, since_signup_length
 from nudge_sdk.rules.standing import UNJUDGED, Episode, Judged, Standing, join_standings, judge
@@ -52,7 +54,23 @@ class Course:
         self.standing = after
 
 
-def replay(timeline: Timeline, records: Iterable[Record], *, until: int) -> dict[Key, Course]:
+class Start(NamedTuple):
+    """Where a replay begins whose oldest records were dropped.
+
+    Attributes:
+        bases: What was counted of them.
+        moves: Who moved by one of them.
+        at: The instant from which on records are there.
+    """
+
+    bases: tuple[Base, ...]
+    moves: tuple[Move, ...]
+    at: int
+
+
+def replay(
+    timeline: Timeline, records: Iterable[Record], *, until: int, start: Start | None = None
+) -> dict[Key, Course]:
     """Return the course of every member and account (empty user) up to an instant.
 
     Args:
@@ -60,8 +78,9 @@ def replay(timeline: Timeline, records: Iterable[Record], *, until: int) -> dict
         records: All records, in any order; equal identities count once. Those marked as history become known together,
             when the last of them arrived.
         until: The instant to stop at, in microseconds; later records are left out.
+        start: What is kept of records that were dropped; nothing is known of tiers and episodes before it.
     """
-    run = _Run(timeline)
+    run = _Run(timeline, start)
     ordered = sorted(_unique(records), key=lambda record: (record.counted_at, record.id))
     history = [record for record in ordered if record.history]
     history_ends = max((record.received_at for record in history), default=FOREVER)
@@ -86,7 +105,7 @@ def _unique(records: Iterable[Record]) -> Iterable[Record]:
 
 
 class _Run:
-    def __init__(self, timeline: Timeline) -> None:
+    def __init__(self, timeline: Timeline, start: Start | None = None) -> None:
         self.timeline = timeline
         self.plan = Plan([signal for rules in timeline.rules for signal in rules.plan.signals.values()])
         self.courses: dict[Key, Course] = {}
@@ -94,6 +113,22 @@ class _Run:
         self.taken: list[Record] = []
         self.now: int | None = None
         self.turns = _turns(timeline)
+        self.bases = start.bases if start else ()
+        if start:
+            self._begin(start)
+
+    def _begin(self, start: Start) -> None:
+        self.aliases = Aliases(start.moves)
+        for base in self.bases:
+            key = self.aliases.resolve(base.key)
+            for owner in (key, (key[0], "")):
+                self._course(owner)
+            self._count_base(base, key)
+        self.now = start.at
+        self.judge_all(start.at, BY_TIME)
+
+    def _count_base(self, base: Base, key: Key) -> None:
+        merge_base(base, key, {owner: self.courses[owner].state for owner in (key, (key[0], ""))}, self.plan)
 
     def step_to(self, to: int) -> None:
         """Judge everybody at every boundary up to and including an instant."""
@@ -173,6 +208,11 @@ class _Run:
         for key, course in self.courses.items():
             if key[0] == account_id and course.moved_to is None:
                 course.state = State()
+        for base in self.bases:
+            key = self.aliases.resolve(base.key)
+            if key[0] == account_id:
+                self._course(key)
+                self._count_base(base, key)
         for record in self.taken:
             key = self.aliases.resolve((record.account_id, record.user_id))
             if key[0] == account_id:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
 
+from nudge_sdk.rules.bases import counted_from
 from nudge_sdk.rules.candidates import Placements
 from nudge_sdk.rules.compiled import Rules, signals_of
 from nudge_sdk.rules.conditions import Signal
@@ -43,11 +45,17 @@ class Catalog:
         timeline: The definitions in force, by time.
         rules: The newest of them.
         placements: Its nudges, ready to be chosen from.
+        counted_from: Signal to the UTC day it is counted from, where older events were dropped uncounted.
         warnings: What of the newest could not be read and was left out.
         unreadable: Definitions this release cannot read, number to reason; the last good one stays in force.
     """
 
-    def __init__(self, rows: Sequence[DefinitionRow], capacity: Capacity = CAPACITY) -> None:
+    def __init__(
+        self,
+        rows: Sequence[DefinitionRow],
+        capacity: Capacity = CAPACITY,
+        horizons: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self.rows = tuple(rows)
         self.unreadable: dict[int, str] = {}
         loaded = self._loaded(capacity)
@@ -55,6 +63,9 @@ class Catalog:
         self.number = live[-1].number if live else 0
         self.signals = rows[-1].signals if rows else 0
         self.plan = Plan(_counted(rows, {number: each.rules.definition for number, each in loaded.items()}), capacity)
+        self.counted_from = counted_from(horizons, self.plan)
+        for each in loaded.values():
+            each.rules.counted_from = self.counted_from
         ready = [loaded[row.number].rules for row in live if row.number in loaded]
         self.timeline = Timeline(ready or [Rules(Definition(), capacity=capacity)])
         self.rules = self.timeline.newest

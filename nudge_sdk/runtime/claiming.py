@@ -8,8 +8,8 @@ from nudge_sdk.rules.ledger import Ledger, Offer, pack_ledger, with_offer
 from nudge_sdk.rules.records import Record, personal_account
 from nudge_sdk.runtime.checking import check_name
 from nudge_sdk.runtime.deciding import Decider, Question
-from nudge_sdk.runtime.profiles import View
 from nudge_sdk.runtime.recorder import Recorder
+from nudge_sdk.runtime.views import View
 from nudge_sdk.store.protocol import Exposure, Key
 from nudge_sdk.store.tombstones import refuse_forgotten
 

@@ -16,7 +16,8 @@ from nudge_sdk.rules.shortlists import shortlist
 from nudge_sdk.runtime.catalog import Catalog
 from nudge_sdk.runtime.failures import Failures
 from nudge_sdk.runtime.intake import Intake
-from nudge_sdk.runtime.profiles import Profiles, View
+from nudge_sdk.runtime.profiles import Profiles
+from nudge_sdk.runtime.views import View
 from nudge_sdk.store.protocol import Exposure, Key
 from nudge_sdk.store.tombstones import refuse_forgotten
 

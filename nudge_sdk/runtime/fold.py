@@ -7,7 +7,7 @@ boundaries before it: one judgement a batch would lose transitions.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -60,6 +60,8 @@ class Fold:
 
     Attributes:
         dropped: How many records named somebody who was forgotten.
+        refused: How many records were older than what is kept.
+        horizon: The first UTC day of which records are taken, or None while every day is.
     """
 
     def __init__(self, transaction: FoldTransaction, catalog: Catalog, now: int, *, warm: Warm | None = None) -> None:
@@ -71,7 +73,8 @@ class Fold:
         self.aliases = Aliases()
         self.transitions: list[Transition] = []
         self.reached: list[Reached] = []
-        self.dropped = 0
+        self.dropped = self.refused = 0
+        self.horizon: int | None = None
         self.episodes: dict[tuple[Key, int], EpisodeRow] = {}
         self._waiting: set[tuple[str, str, str, int]] = set()
         self._movers: set[Key] = set()
@@ -93,6 +96,9 @@ class Fold:
         """Do all that ``take`` does, but write no subject."""
         if self.transaction.has_forgotten():
             records = self._remembered(records)
+        self.horizon = self.transaction.horizon()
+        if self.horizon is not None:
+            records = self._kept(records, self.horizon)
         self._load_aliases(records)
         self._lock_all(records)
         facts = [record for record in records if record.kind != "exposure"]
@@ -112,6 +118,12 @@ class Fold:
         self.dropped += len(records) - len(kept)
         return kept
 
+    def _kept(self, records: Sequence[Record], horizon: int) -> list[Record]:
+        """Leave out what is older than what is kept: nobody knows any more whether it came before."""
+        kept = [each for each in records if each.kind == "exposure" or day_of(each.counted_at) >= horizon]
+        self.refused += len(records) - len(kept)
+        return kept
+
     def _lock_all(self, records: Sequence[Record]) -> None:
         """Lock whom the records concern; an account stands still from then on, and so do its members."""
         keys, wide = self._keys(records)
@@ -124,11 +136,11 @@ class Fold:
             if self.aliases.moves != known:
                 raise MovedMeanwhileError
 
-    def step_to(self, now: int) -> None:
-        """Step every locked subject through its boundaries up to an instant."""
-        for work in self.works.values():
-            if not work.is_moved:
-                self._step(work, now)
+    def step_to(self, now: int, keys: Iterable[Key]) -> None:
+        """Step locked subjects through their boundaries up to an instant."""
+        for key in keys:
+            if not self.works[key].is_moved:
+                self._step(self.works[key], now)
 
     def sweep(self, keys: Sequence[Key]) -> list[SubjectRow]:
         """Step subjects through every boundary up to now; those an import released are judged as of then."""
@@ -145,7 +157,7 @@ class Fold:
             work.is_changed = True
         return self.write()
 
-    def recount(self, account_id: str, *, without_cause: Collection[str]) -> None:
+    def recount(self, account_id: str, *, without_cause: Container[str]) -> None:
         """Count an account and its members anew from what is stored of them now, and judge them.
 
         Args:

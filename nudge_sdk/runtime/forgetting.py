@@ -10,14 +10,16 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Container, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from nudge_sdk.rules.bases import Base
 from nudge_sdk.rules.identity import Key, named_in
 from nudge_sdk.rules.records import Record
+from nudge_sdk.rules.state import State, Written, pack, unpack
 from nudge_sdk.rules.stepping import BY_FORGETTING
 from nudge_sdk.rules.times import day_of
 from nudge_sdk.runtime.erasing import erase_lines, members_named_in
@@ -128,17 +130,30 @@ def _erase(transaction: Transaction, catalog: Catalog, now: int, buried: Person)
     counted = {key: resolve(transaction, key)[0] for key in person.keys}
     accounts = _lock(transaction, person, counted)
     records = records_of(transaction, person)
+    bases = transaction.bases_of(person.keys)
     kept = list(_facts(records, counted, person))
     rows = transaction.erase(person.erasure) + transaction.erase_lines(person.is_in_line)
     transaction.insert_records(kept)
-    ids = {record.id for record in records}
+    of_dropped = _keep_facts(transaction, bases, counted, person)
+    ids = _Causes(frozenset(record.id for record in records), person.keys if bases else frozenset())
     transaction.hide_causes(accounts, ids, BY_FORGETTING)
     fold = Fold(transaction, catalog, now)
     for account_id in accounts:
         fold.recount(account_id, without_cause=ids)
     fold.write()
     days = frozenset(day_of(record.counted_at) for record in records)
-    return _Erased(person, rows, tuple(accounts), len(kept), days)
+    return _Erased(person, rows, tuple(accounts), len(kept) + of_dropped, days)
+
+
+class _Causes(Container[str]):
+    """The message ids of somebody forgotten; of dropped events, of which nobody knows the ids, those that name them."""
+
+    def __init__(self, ids: Collection[str], keys: Collection[Key]) -> None:
+        self._ids = ids
+        self._names = {user_id for _, user_id in keys}
+
+    def __contains__(self, cause: object) -> bool:
+        return cause in self._ids or any(name in str(cause) for name in self._names)
 
 
 def _lock(transaction: Transaction, person: Person, counted: dict[Key, str]) -> list[str]:
@@ -166,6 +181,29 @@ def _facts(records: list[Record], counted: dict[Key, str], person: Person) -> It
             yield msgspec.structs.replace(
                 record, kind=kind, account_id=account_id, user_id="", id=str(uuid.uuid4()), data=data
             )
+
+
+def _keep_facts(transaction: Transaction, bases: list[Base], counted: dict[Key, str], person: Person) -> int:
+    """Keep what the person had said of accounts that stay in events that were dropped; how many facts there are."""
+    kept = 0
+    for base in bases:
+        account_id, said = counted[base.key], unpack(base.account)
+        if account_id in person.accounts:
+            continue
+        facts = State()
+        facts.traits, facts.goals = _unsigned(said.traits, person), _unsigned(said.goals, person)
+        if facts.traits or facts.goals:
+            own = next(iter(transaction.bases_of([(account_id, "")])), Base(account_id, ""))
+            state = unpack(own.account)
+            state.merge(facts)
+            transaction.put_bases([msgspec.structs.replace(own, account=pack(state))])
+            kept += len(facts.traits) + len(facts.goals)
+    return kept
+
+
+def _unsigned(entries: dict[str, Written], person: Person) -> dict[str, Written]:
+    """Return entries that do not hold the person, under other message ids."""
+    return {name: (at, str(uuid.uuid4()), v) for name, (at, _, v) in entries.items() if not _holds(v, person)}
 
 
 def _holds(value: Any, person: Person) -> bool:

@@ -14,6 +14,7 @@ import msgspec
 from nudge_sdk.errors import StoreBusyError, StoreError
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.state import CAPACITY, Capacity
+from nudge_sdk.rules.times import DAY, to_iso
 from nudge_sdk.runtime.catalog import Catalog, learn_to_read
 from nudge_sdk.runtime.fold import Fold, MovedMeanwhileError
 from nudge_sdk.runtime.metrics import FOLD, JUDGED, SET_ASIDE, SWEEP, Metrics
@@ -56,6 +57,7 @@ class Intake:
 
     Attributes:
         dropped: How many records named somebody who was forgotten, and were not taken.
+        refused: How many records were older than what is kept, and were not taken.
     """
 
     def __init__(
@@ -74,7 +76,7 @@ class Intake:
         self._prepare = prepare
         self._is_ready = prepare is None
         self._unreadable: dict[int, str] = {}
-        self.dropped = 0
+        self.dropped = self.refused = 0
         self._is_preparing = False
         learn_to_read()
         self.after_fork()
@@ -128,7 +130,7 @@ class Intake:
     def refresh(self) -> Catalog:
         """Read the published definitions anew."""
         self.ready()
-        self._catalog = catalog = Catalog(self.store.definitions(), self.capacity)
+        self._catalog = catalog = Catalog(self.store.definitions(), self.capacity, self.store.read_horizons())
         for number, reason in catalog.unreadable.items():
             if self._unreadable.get(number) != reason:
                 good = catalog.rules.number
@@ -289,6 +291,15 @@ class Intake:
     def _keep(self, fold: Fold) -> None:
         self._warm.keep(fold.works)
         self.dropped += fold.dropped
+        if fold.refused and fold.horizon is not None:
+            self._note_refused(fold.refused, fold.horizon)
+
+    def _note_refused(self, count: int, horizon: int) -> None:
+        if not self.refused:
+            day = to_iso(horizon * DAY)[:10]
+            facts = {"nudge_event": "events_too_old", "nudge_from": day}
+            log.warning("events from before %s are refused: older ones were dropped", day, extra=facts)
+        self.refused += count
 
     def _with_present_catalog(self, work: Callable[[Transaction, Catalog], T], wait: float) -> T:
         self.ready(wait)

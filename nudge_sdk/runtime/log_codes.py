@@ -15,6 +15,7 @@ drain_crashed          error    draining failed in a way nobody foresaw         
 drain_failed           warning  the store is away or busy; first, then each 100th nudge_cause, nudge_failures
 batch_refused          warning  a batch has a line that cannot be stored          nudge_journal, nudge_lines
 line_set_aside         warning  such a line was found and put into quarantine     nudge_journal, nudge_offset
+events_too_old         warning  too old events came, refused; once a process      nudge_from
 line_unfinished        warning  a process died while it wrote its last line       nudge_journal
 journal_not_erased     warning  a journal keeps what it holds of one forgotten    nudge_path
 close_incomplete       warning  not all was drained when the client was closed    nudge_cause

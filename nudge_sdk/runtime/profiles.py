@@ -15,16 +15,12 @@ from pathlib import Path
 import msgspec
 
 from nudge_sdk.errors import NudgeError
-from nudge_sdk.rules.dormant import dormant
-from nudge_sdk.rules.ledger import exposures_of, unpack_ledger
 from nudge_sdk.rules.records import Record
-from nudge_sdk.rules.selection import Person, Shortlist, opted_out_categories
-from nudge_sdk.rules.standing import Judged, Standing, met_goals, phase_of
 from nudge_sdk.rules.times import FOREVER
 from nudge_sdk.runtime.catalog import Catalog
-from nudge_sdk.runtime.fold import Fold
 from nudge_sdk.runtime.intake import Position
 from nudge_sdk.runtime.undrained import Undrained
+from nudge_sdk.runtime.views import View, at_rest, view_of, with_ledgers
 from nudge_sdk.store.protocol import Key, Store, SubjectRow
 
 _CONSISTENT_READS = 4
@@ -33,26 +29,6 @@ _DRAINED_KEPT = 1000
 _OF_ONE = frozenset({"track", "exposure", "identify", "opt_out", "opt_in"})
 """Kinds of records that change no other member than their own."""
 
-_replace = msgspec.structs.replace
-
-
-class View(msgspec.Struct, frozen=True):
-    """A member, judged: all that a decision needs, until ``valid_until``.
-
-    Attributes:
-        versions: Versions of the member's and the account's ledger.
-        shortlists: Placement to the candidates that may still be chosen, filled as placements are asked about.
-    """
-
-    person: Person
-    account_standing: Standing
-    member: Judged
-    account: Judged
-    versions: tuple[int, int]
-    judged_at: int
-    valid_until: int
-    catalog: Catalog
-    shortlists: dict[str, Shortlist]
 
 
 class Pending(msgspec.Struct, frozen=True, gc=False):
@@ -94,7 +70,7 @@ class Profile:
         self.rows = {**self.rows, **fresh}
         self.reset()
         if view is not None:
-            self.view = _with_ledgers(view, self.rows[key], self.rows[key[0], ""])
+            self.view = with_ledgers(view, self.rows[key], self.rows[key[0], ""])
 
 
 class Profiles:
@@ -303,10 +279,10 @@ class Profiles:
             together.absorb(self._new(fresh))
         together.fold.step_to(now, profile.rows)
         versions = (profile.rows[key].ledger_version, profile.rows[key[0], ""].ledger_version)
-        view = _view(together.fold, key, now, catalog, versions)
+        view = view_of(together.fold, key, now, catalog, versions)
         if is_kept:
             profile.taken = {name: len(records) for name, records in pending.items()}
-            profile.view = view if profile.taken else _at_rest(view, profile.rows)
+            profile.view = view if profile.taken else at_rest(view, profile.rows)
         return view
 
     def _holding(
@@ -460,47 +436,3 @@ class Profiles:
 
 def _counts_alike(old: SubjectRow, new: SubjectRow) -> bool:
     return (old.state, old.standing, old.signals) == (new.state, new.standing, new.signals)
-
-
-def _with_ledgers(view: View, member: SubjectRow, account: SubjectRow) -> View:
-    versions = (member.ledger_version, account.ledger_version)
-    if versions == view.versions:
-        return view
-    if versions[0] != view.versions[0]:
-        ledger = unpack_ledger(member.ledger)
-        judged = view.member.with_exposures(exposures_of(ledger))
-        view = _replace(view, person=_replace(view.person, ledger=ledger), member=judged)
-    if versions[1] != view.versions[1]:
-        view = _replace(view, person=_replace(view.person, account_ledger=unpack_ledger(account.ledger)))
-    return _replace(view, versions=versions, shortlists={})
-
-
-def _at_rest(view: View, rows: dict[Key, SubjectRow]) -> View:
-    """Return a view that keeps no unpacked state: thousands are kept, and few are looked into again."""
-    person = view.person
-    member = dormant(rows[person.account_id, person.user_id].state)
-    account = dormant(rows[person.account_id, ""].state)
-    return _replace(view, member=view.member.at_rest(member, account), account=view.account.at_rest(account, account))
-
-
-def _view(fold: Fold, key: Key, now: int, catalog: Catalog, versions: tuple[int, int]) -> View:
-    member, account = fold.works[key], fold.works[key[0], ""]
-    judged = fold.judged(member)
-    segment = catalog.rules.segment_of(judged.facts).segment
-    person = Person(
-        key[0],
-        key[1],
-        member.standing,
-        member.ledger,
-        account.ledger,
-        phase_of(member.standing.episode, segment, now),
-        met_goals(catalog.rules, judged),
-        opted_out_categories(member.state),
-        account.state.has_left(key[1]),
-    )
-    facts = judged.facts
-    facts.tier, facts.account_tier, facts.segment = member.standing.tier, account.standing.tier, segment.key
-    facts.reached, facts.account_reached = member.standing.reached, account.standing.reached
-    facts.exposures, facts.tags = exposures_of(member.ledger), catalog.placements.tags
-    changes = (member.standing.next_change, account.standing.next_change, catalog.timeline.next_start(now))
-    return View(person, account.standing, judged, fold.judged(account), versions, now, min(changes), catalog, {})

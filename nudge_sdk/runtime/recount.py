@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from itertools import chain
 
+from nudge_sdk.rules.bases import merge_base
 from nudge_sdk.rules.counting import apply_to_account, apply_to_member
 from nudge_sdk.rules.identity import Aliases, Move
 from nudge_sdk.rules.records import Record
@@ -18,7 +19,7 @@ Identity = tuple[str, str, str, int]
 def rebuild(
     transaction: FoldTransaction, plan: Plan, rows: Mapping[Key, SubjectRow], *, without: Collection[Identity] = ()
 ) -> dict[Key, State]:
-    """Return the states of one account and its members, counted from every stored record of theirs.
+    """Return the states of one account and its members, counted from every stored record of theirs, and their bases.
 
     Args:
         transaction: The open transaction, with the rows locked.
@@ -37,6 +38,10 @@ def rebuild(
     first, last = min(days), max(days)
     own = transaction.records_of_account(account_id, first_day=first, last_day=last)
     others = transaction.records_of(foreign, first_day=first, last_day=last) if foreign else ()
+    for base in chain(transaction.bases_of_account(account_id), transaction.bases_of(foreign)):
+        owner = aliases.resolve(base.key)
+        if owner[0] == account_id:
+            merge_base(base, owner, states, plan)
     for record in chain(own, others):
         if record.identity not in without:
             _apply(states, (account_id, ""), aliases.resolve((record.account_id, record.user_id)), record, plan)

@@ -6,7 +6,7 @@ with the columns beside them that lists, counts and the sweep need.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterable, Mapping, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -380,10 +380,11 @@ class Store(Protocol):
         """
 
     def release_room(self, before: int, *, wait: float) -> int:
-        """Give back parts of the event table that lie before a UTC day and are empty; how many there were.
+        """Give back parts of the event table that lie before a UTC day, are empty, and are free; how many there were.
 
-        Raises:
-            StoreBusyError: Others kept it from being complete.
+        Args:
+            before: The day.
+            wait: Most seconds to wait for others.
         """
 
     def acquire_lease(self, name: str, holder: str, *, now: int, seconds: float) -> bool:

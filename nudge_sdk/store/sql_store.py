@@ -46,6 +46,10 @@ class SqlStore(ABC):
     def _stream(self, statement: str) -> Iterator[Any]:
         """Yield the rows of a query without holding them all."""
 
+    def _read_long(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """Return the rows of a query that no request waits for, whatever time it takes."""
+        return self._read(statement, parameters)
+
     @abstractmethod
     def _profile(self, key: Key, journals: Sequence[str]) -> list[Any]:
         """Return the rows of a member and its account, each with the positions of journals."""
@@ -101,40 +105,40 @@ class SqlStore(ABC):
         return (newest, live)
 
     def count_outdated(self, signals: int) -> int:
-        count: int = self._read(statements.COUNT_OUTDATED, (signals,))[0][0]
+        count: int = self._read_long(statements.COUNT_OUTDATED, (signals,))[0][0]
         return count
 
     def definitions(self) -> list[DefinitionRow]:
-        return [DefinitionRow(*row) for row in self._read(statements.DEFINITIONS)]
+        return [DefinitionRow(*row) for row in self._read_long(statements.DEFINITIONS)]
 
     def subjects(self, *, after: Key | None = None, limit: int = 1000, members: bool | None = None) -> list[SubjectRow]:
         pages = {None: statements.PAGE_ALL, True: statements.PAGE_MEMBERS, False: statements.PAGE_ACCOUNTS}
-        return [subject_from(row) for row in self._read(pages[members], (*(after or ("", "")), limit))]
+        return [subject_from(row) for row in self._read_long(pages[members], (*(after or ("", "")), limit))]
 
     def transitions(self, account_id: str, user_id: str) -> list[Transition]:
-        rows = self._read(statements.TRANSITIONS, (account_id, user_id))
+        rows = self._read_long(statements.TRANSITIONS, (account_id, user_id))
         return [Transition(*(*row[:9], bool(row[9]), row[10])) for row in rows]
 
     def episodes(self, account_id: str, user_id: str) -> list[EpisodeRow]:
-        return [EpisodeRow(*row) for row in self._read(statements.EPISODES, (account_id, user_id))]
+        return [EpisodeRow(*row) for row in self._read_long(statements.EPISODES, (account_id, user_id))]
 
     def exposures(self, account_id: str, user_id: str) -> list[Exposure]:
-        return [Exposure(*row) for row in self._read(statements.EXPOSURES, (account_id, user_id))]
+        return [Exposure(*row) for row in self._read_long(statements.EXPOSURES, (account_id, user_id))]
 
     def reached(self, account_id: str, user_id: str) -> list[Reached]:
-        return [Reached(*row) for row in self._read(statements.REACHED, (account_id, user_id))]
+        return [Reached(*row) for row in self._read_long(statements.REACHED, (account_id, user_id))]
 
     def bases(self) -> Iterator[Base]:
         return (Base(*row) for row in self._stream(statements.BASES))
 
     def aliases(self) -> list[Alias]:
-        return [Alias(*row) for row in self._read(statements.ALIASES)]
+        return [Alias(*row) for row in self._read_long(statements.ALIASES)]
 
     def read_horizons(self) -> dict[str, int]:
         return dict(self._read(statements.HORIZONS))
 
     def quarantined(self) -> list[Quarantined]:
-        return [Quarantined(*row) for row in self._read(statements.QUARANTINED)]
+        return [Quarantined(*row) for row in self._read_long(statements.QUARANTINED)]
 
     def has_inbox(self) -> bool:
         return bool(self._read(statements.HAS_INBOX))

@@ -18,6 +18,7 @@ from nudge_sdk.store.protocol import (
 )
 from tests.store.contract_erasing import ErasingContract
 from tests.store.contract_records import RecordsContract
+from tests.store.contract_retaining import RetainingContract
 from tests.store.contract_subjects import SubjectsContract
 from tests.store.examples import (
     DEFINITION,
@@ -245,5 +246,7 @@ class TransactionsContract:
         assert store.schema_is_current()
 
 
-class StoreContract(RecordsContract, SubjectsContract, ConclusionsContract, TransactionsContract, ErasingContract):
+class StoreContract(
+    RecordsContract, SubjectsContract, ConclusionsContract, TransactionsContract, ErasingContract, RetainingContract
+):
     """All of it."""

@@ -1,0 +1,80 @@
+"""Views: a member judged, with all that a decision needs."""
+
+from __future__ import annotations
+
+import msgspec
+
+from nudge_sdk.rules.dormant import dormant
+from nudge_sdk.rules.ledger import exposures_of, unpack_ledger
+from nudge_sdk.rules.selection import Person, Shortlist, opted_out_categories
+from nudge_sdk.rules.standing import Judged, Standing, met_goals, phase_of
+from nudge_sdk.runtime.catalog import Catalog
+from nudge_sdk.runtime.fold import Fold
+from nudge_sdk.store.protocol import Key, SubjectRow
+
+_replace = msgspec.structs.replace
+
+
+class View(msgspec.Struct, frozen=True):
+    """A member, judged: all that a decision needs, until ``valid_until``.
+
+    Attributes:
+        versions: Versions of the member's and the account's ledger.
+        shortlists: Placement to the candidates that may still be chosen, filled as placements are asked about.
+    """
+
+    person: Person
+    account_standing: Standing
+    member: Judged
+    account: Judged
+    versions: tuple[int, int]
+    judged_at: int
+    valid_until: int
+    catalog: Catalog
+    shortlists: dict[str, Shortlist]
+
+
+def with_ledgers(view: View, member: SubjectRow, account: SubjectRow) -> View:
+    """Return a view with the ledgers of these rows."""
+    versions = (member.ledger_version, account.ledger_version)
+    if versions == view.versions:
+        return view
+    if versions[0] != view.versions[0]:
+        ledger = unpack_ledger(member.ledger)
+        judged = view.member.with_exposures(exposures_of(ledger))
+        view = _replace(view, person=_replace(view.person, ledger=ledger), member=judged)
+    if versions[1] != view.versions[1]:
+        view = _replace(view, person=_replace(view.person, account_ledger=unpack_ledger(account.ledger)))
+    return _replace(view, versions=versions, shortlists={})
+
+
+def at_rest(view: View, rows: dict[Key, SubjectRow]) -> View:
+    """Return a view that keeps no unpacked state: thousands are kept, and few are looked into again."""
+    person = view.person
+    member = dormant(rows[person.account_id, person.user_id].state)
+    account = dormant(rows[person.account_id, ""].state)
+    return _replace(view, member=view.member.at_rest(member, account), account=view.account.at_rest(account, account))
+
+
+def view_of(fold: Fold, key: Key, now: int, catalog: Catalog, versions: tuple[int, int]) -> View:
+    """Return a member as a fold has it at an instant."""
+    member, account = fold.works[key], fold.works[key[0], ""]
+    judged = fold.judged(member)
+    segment = catalog.rules.segment_of(judged.facts).segment
+    person = Person(
+        key[0],
+        key[1],
+        member.standing,
+        member.ledger,
+        account.ledger,
+        phase_of(member.standing.episode, segment, now),
+        met_goals(catalog.rules, judged),
+        opted_out_categories(member.state),
+        account.state.has_left(key[1]),
+    )
+    facts = judged.facts
+    facts.tier, facts.account_tier, facts.segment = member.standing.tier, account.standing.tier, segment.key
+    facts.reached, facts.account_reached = member.standing.reached, account.standing.reached
+    facts.exposures, facts.tags = exposures_of(member.ledger), catalog.placements.tags
+    changes = (member.standing.next_change, account.standing.next_change, catalog.timeline.next_start(now))
+    return View(person, account.standing, judged, fold.judged(account), versions, now, min(changes), catalog, {})
