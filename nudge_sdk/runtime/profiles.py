@@ -30,7 +30,6 @@ _OF_ONE = frozenset({"track", "exposure", "identify", "opt_out", "opt_in"})
 """Kinds of records that change no other member than their own."""
 
 
-
 class Pending(msgspec.Struct, frozen=True, gc=False):
     """A record of this process that may not be drained yet.
 
