@@ -278,6 +278,7 @@ def test_a_modal_waits_for_the_hosts_own_dialog(page: Page, base_url: str) -> No
 
 def test_a_modal_waits_until_nobody_types(page: Page, host: Host, base_url: str) -> None:
     page.goto(at(base_url, "/focused/modal"))
+    expect(page.locator("#search")).to_be_focused()
     page.keyboard.type("spring")
     page.wait_for_timeout(800)
     expect(page.get_by_text(TITLE)).to_be_hidden()
