@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -89,10 +89,10 @@ class PostgresqlStore(SqlStore):
 
         scrub(self._connections, days, wait)
 
-    def _revision(self) -> str | None:
-        if not self._read(sql.HAS_TABLES)[0][0]:
+    def _revision(self, read: Callable[[str], list[Any]]) -> str | None:
+        if not read(sql.HAS_TABLES)[0][0]:
             return None
-        rows = self._read(statements.REVISION)
+        rows = read(statements.REVISION)
         return rows[0][0] if rows else None
 
     def _migrate(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from nudge_sdk.rules.bases import Base
@@ -67,8 +67,8 @@ class SqlStore(ABC):
         """Run one statement in a transaction of its own; how many rows it changed."""
 
     @abstractmethod
-    def _revision(self) -> str | None:
-        """Return the revision of the schema, or None if there is none."""
+    def _revision(self, read: Callable[[str], list[Any]]) -> str | None:
+        """Return the revision of the schema, or None if there is none; ``read`` returns the rows of a query."""
 
     @abstractmethod
     def _migrate(self) -> None:
@@ -160,11 +160,12 @@ class SqlStore(ABC):
             StoreBusyError: Another process migrated for too long.
             StoreError: The database cannot be written, or a newer release made its schema.
         """
-        if not self.schema_is_current():
+        # No request waits here, so a database that is slow to open is waited for.
+        if self._revision(self._read_long) != HEAD_REVISION:
             self._migrate()
 
     def schema_is_current(self) -> bool:
-        return self._revision() == HEAD_REVISION
+        return self._revision(self._read) == HEAD_REVISION
 
 
 def _few(keys: Sequence[Key], queries: Sequence[str]) -> tuple[str, Key | tuple[str] | tuple[str, str, str]] | None:

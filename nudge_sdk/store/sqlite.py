@@ -84,8 +84,8 @@ class SqliteStore(SqlStore):
         with self._connections.maintaining(wait) as connection:
             scrub(connection, self.path, deadline)
 
-    def _revision(self) -> str | None:
-        return _revision(self._read)
+    def _revision(self, read: Callable[[str], list[Any]]) -> str | None:
+        return _revision(read)
 
     def _migrate(self) -> None:
         _migrate(self.path)
