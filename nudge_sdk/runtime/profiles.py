@@ -390,14 +390,17 @@ class Profiles:
             account_id: The account.
             rows: Rows of the same moment, to be taken over.
         """
-        self._undrained.pop(account_id, None)
         gone = self._keep_undrained(account_id)
+        if gone:
+            self._undrained.pop(account_id, None)
         is_mixed = account_id in self._pending and len(self._journals) > 1
         for key in list(self._members_of.get(account_id, ())):
             profile = self._profiles[key]
             covered = [each for each in profile.rows if each in rows]
             fresh = {each: rows[each] for each in covered if rows[each] is not profile.rows[each]}
             is_older = any(row.ledger_version < profile.rows[each].ledger_version for each, row in fresh.items())
+            if fresh:
+                self._undrained.pop(account_id, None)
             is_uncovered = len(covered) < 2 and (key in gone or (account_id, "") in gone)
             # Where several journals are in play, another process may have drained some: only a fresh reading tells.
             if is_older or is_uncovered or (covered and is_mixed):
