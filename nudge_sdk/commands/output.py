@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import click
 import msgspec
@@ -17,10 +17,25 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def output_options(command: Command) -> Command:
-    """Add ``--json`` and ``--csv``, which come as ``as_json`` and ``as_csv``."""
-    command = click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV instead of words.")(command)
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of words.")(command)
+@overload
+def output_options(command: Command) -> Command: ...
+@overload
+def output_options(*, csv_flag: str) -> Callable[[Command], Command]: ...
+def output_options(command: Any = None, *, csv_flag: str = "--csv") -> Any:
+    """Add ``--json`` and ``--csv``, which come as ``as_json`` and ``as_csv``.
+
+    Args:
+        command: The command.
+        csv_flag: Another name for ``--csv``, where that names a file to read: ``@output_options(csv_flag="--as-csv")``.
+    """
+
+    def decorated(command: Any) -> Any:
+        command = click.option(csv_flag, "as_csv", is_flag=True, help="Print the table as CSV instead of words.")(
+            command
+        )
+        return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of words.")(command)
+
+    return decorated if command is None else decorated(command)
 
 
 def say_report(
@@ -36,7 +51,7 @@ def say_report(
         as_csv: Whether to print CSV.
     """
     if as_json and as_csv:
-        raise click.UsageError("Say --json or --csv, not both.")
+        raise click.UsageError("Say JSON or CSV, not both.")
     if as_json:
         say_json(report)
     elif as_csv:
