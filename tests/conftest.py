@@ -2,11 +2,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from nudge_sdk.options import Options
 from nudge_sdk.store.postgresql import PostgresqlStore
 from tests import postgresql
+
+_STORE_WAIT = Options().store_wait
+_DEFAULTS: dict[str, Any] = Options.__init__.__kwdefaults__ or {}
+# A client waits 50 ms for its store, then goes on without. That is too short where other tests run at the same time.
+_DEFAULTS["store_wait"] = 5.0
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -14,6 +21,13 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("shared") and not SHARED_DATA.is_dir():
         pytest.skip("the data folder ../shared/data is not beside this checkout")
+
+
+@pytest.fixture
+def request_wait(monkeypatch: pytest.MonkeyPatch) -> float:
+    """Clients wait for the store as hosts' do, not as patiently as in other tests; gives the seconds."""
+    monkeypatch.setitem(_DEFAULTS, "store_wait", _STORE_WAIT)
+    return _STORE_WAIT
 
 
 @pytest.fixture(scope="session")

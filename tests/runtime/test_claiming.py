@@ -66,7 +66,7 @@ def test_what_concerns_nudges_alone_does_not_stop_a_banner() -> None:
         assert client.claim("top", user="ada")
 
 
-def test_a_claim_that_the_store_does_not_confirm_is_granted_and_kept(tmp_path: Path) -> None:
+def test_a_claim_that_the_store_does_not_confirm_is_granted_and_kept(tmp_path: Path, request_wait: float) -> None:
     here, there, _ = two_clients(tmp_path / "n.db", nudge("hello"))
     assert not here.decide("nowhere", user="ada")
     with locked(tmp_path / "n.db"):

@@ -15,8 +15,6 @@ from nudge_sdk.errors import JournalError
 from nudge_sdk.testing import Clock
 from tests.runtime.examples import HELP, SLACK, Stopwatch, locked, nudge, open_client, product, wait_until
 
-WAIT = Options().store_wait
-
 
 class BrokenStore:
     """A store that raises what no store should."""
@@ -66,7 +64,7 @@ def _said(caplog: pytest.LogCaptureFixture, what: str) -> list[str]:
 
 
 def test_tracking_is_safe_while_there_is_no_store_and_arrives_when_there_is(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, request_wait: float
 ) -> None:
     database = tmp_path / "not_mounted" / "nudges.db"
     client = NudgeClient(f"sqlite:///{database}", journal=tmp_path / "journals", drain="external")
@@ -74,7 +72,7 @@ def test_tracking_is_safe_while_there_is_no_store_and_arrives_when_there_is(
         assert client.track("ada", "campaign_sent") is True
         with Stopwatch() as took:
             decision = client.decide("page", user="ada")
-        assert took.seconds < WAIT + SLACK
+        assert took.seconds < request_wait + SLACK
         assert not decision
         assert decision.problem
     assert client.flush(0.2) is False
@@ -87,28 +85,32 @@ def test_tracking_is_safe_while_there_is_no_store_and_arrives_when_there_is(
     client.close()
 
 
-def test_a_store_that_another_process_locked_costs_a_request_no_more_than_its_bound(tmp_path: Path) -> None:
+def test_a_store_that_another_process_locked_costs_a_request_no_more_than_its_bound(
+    tmp_path: Path, request_wait: float
+) -> None:
     database = tmp_path / "nudges.db"
     client = NudgeClient(f"sqlite:///{database}", drain="external")
     client.publish(product(nudge("hello")))
     with locked(database):
         with Stopwatch() as took:
             decision = client.decide("page", user="ada")
-        assert took.seconds < WAIT + SLACK
+        assert took.seconds < request_wait + SLACK
         assert decision.nudge is None
         assert decision.reasons == {"hello": "UNCONFIRMED"}
         assert client.decide("elsewhere", user="ada").problem == ""
         with Stopwatch() as took:
             assert client.track("ada", "campaign_sent") is True
             assert client.convert(user="ada") is True
-        assert took.seconds < WAIT + SLACK
+        assert took.seconds < request_wait + SLACK
     assert client.decide("page", user="ada").nudge is not None
     assert client.flush()
     assert {record.kind for record in client.store.records()} == {"track", "convert"}
     client.close()
 
 
-def test_what_was_not_confirmed_is_counted_and_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_was_not_confirmed_is_counted_and_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, request_wait: float
+) -> None:
     database = tmp_path / "nudges.db"
     client = NudgeClient(f"sqlite:///{database}", drain="external")
     client.publish(product(nudge("hello")))
@@ -121,7 +123,9 @@ def test_what_was_not_confirmed_is_counted_and_said_once(tmp_path: Path, caplog:
 
 
 @pytest.mark.parametrize("how", ["BEGIN EXCLUSIVE", "BEGIN IMMEDIATE"])
-def test_a_store_that_is_locked_before_it_has_tables_holds_no_request_up(tmp_path: Path, how: str) -> None:
+def test_a_store_that_is_locked_before_it_has_tables_holds_no_request_up(
+    tmp_path: Path, how: str, request_wait: float
+) -> None:
     database = tmp_path / "nudges.db"
     client = NudgeClient(f"sqlite:///{database}", drain="external", definition=product(nudge("hello")))
     with locked(database, how):
@@ -131,7 +135,7 @@ def test_a_store_that_is_locked_before_it_has_tables_holds_no_request_up(tmp_pat
         with Stopwatch() as took:
             assert client.decide("page", user="ada").problem
         # SQLite lets nobody read in this one state; the store's own bound for that is a quarter of a second.
-        assert took.seconds < WAIT + 0.25 + SLACK
+        assert took.seconds < request_wait + 0.25 + SLACK
     assert client.decide("page", user="ada").nudge is not None
     client.close()
 

@@ -303,7 +303,7 @@ def test_a_nudge_of_its_own_holdout() -> None:
     assert 10 < reasons.count(Reason.HELD_OUT) < 50
 
 
-def test_every_reason_is_reached_through_the_client(tmp_path: Path) -> None:
+def test_every_reason_is_reached_through_the_client(tmp_path: Path, request_wait: float) -> None:
     seen: set[str] = set()
     manual = nudge("hello", trigger={"manual": True})
     for definition in (

@@ -91,7 +91,7 @@ def test_an_anonymous_visitor_who_logs_in_is_not_shown_it_again(tmp_path: Path, 
         assert client.decide("page", user="somebody else").nudge is not None
 
 
-def test_joining_while_the_store_is_locked_keeps_caps_once_it_is_drained(tmp_path: Path) -> None:
+def test_joining_while_the_store_is_locked_keeps_caps_once_it_is_drained(tmp_path: Path, request_wait: float) -> None:
     database = tmp_path / "nudges.db"
     with open_client(database, definition=product(nudge("hello", lifetime=1))) as client:
         offered = client.decide("page", user="cookie-1")

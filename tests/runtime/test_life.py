@@ -14,8 +14,6 @@ from nudge_sdk.errors import StoreError
 from nudge_sdk.store import open_store
 from tests.runtime.examples import SLACK, Stopwatch, locked, nudge, open_client, product, run, wait_until
 
-WAIT = Options().store_wait
-
 
 @pytest.mark.parametrize(
     "arguments",
