@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from nudge_sdk.insights.statistics.intervals import Rate
+from nudge_sdk.insights.statistics.intervals import Rate, rates
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -40,15 +40,68 @@ def associate(both: int, did: int, converted: int, of: int) -> Association:
         did: How many did it.
         converted: How many converted.
         of: How many there are.
+
+    Raises:
+        ValueError: The numbers are of no table.
     """
-    raise NotImplementedError
+    return associations([both], [did], [converted], [of])[0]
 
 
 def associations(both: ArrayLike, did: ArrayLike, converted: ArrayLike, of: ArrayLike) -> list[Association]:
     """Return the associations of many tables at once; see ``associate``."""
-    raise NotImplementedError
+    import numpy as np
+
+    given = (np.asarray(each, np.int64) for each in (both, did, converted, of))
+    both, did, converted, of = np.broadcast_arrays(*given)
+    correlations = phi(both, did, converted, of)
+    columns = (
+        rates(both, did),
+        rates(both, converted),
+        rates(converted - both, of - did),
+        rates(did - both, of - converted),
+        [None if np.isnan(each) else float(each) for each in correlations],
+        p_values(both, did, converted, of).tolist(),
+    )
+    return [
+        Association(precision=one, recall=two, false_omission=three, fall_out=four, phi=five, p_value=six)
+        for one, two, three, four, five, six in zip(*columns, strict=True)
+    ]
+
+
+def phi(both: Any, did: Any, converted: Any, of: Any) -> Any:
+    """Return the correlation of two things that each happened or did not; NaN where one of them did not differ.
+
+    Source: Yule (1912); Pearson's correlation of two columns of zeros and ones.
+    """
+    import numpy as np
+
+    both, did, converted, of = (np.asarray(each, float) for each in (both, did, converted, of))
+    spread = np.sqrt(did * (of - did)) * np.sqrt(converted * (of - converted))
+    return np.divide(both * of - did * converted, spread, out=np.full(spread.shape, np.nan), where=spread > 0)
+
+
+def p_values(both: Any, did: Any, converted: Any, of: Any) -> Any:
+    """Return two-sided p-values of no association: Fisher's exact test, twice the smaller tail.
+
+    Twice the smaller tail rather than the sum of all that is less likely (Fay, Biostatistics 11, 2010, the central
+    test): it never says less than either one-sided test at half the level, and many tables are done at once.
+    """
+    import numpy as np
+    from scipy.stats import hypergeom
+
+    margins = (np.maximum(of, 1), converted, did)
+    tail = np.minimum(hypergeom.cdf(both, *margins), hypergeom.sf(np.asarray(both) - 1, *margins))
+    return np.clip(2 * tail, 0.0, 1.0)
 
 
 def adjusted(p_values: ArrayLike) -> Any:
-    """Return q-values: p-values corrected for how many there are, by Benjamini and Hochberg (1995)."""
-    raise NotImplementedError
+    """Return q-values: p-values corrected for how many there are.
+
+    Source: Y. Benjamini and Y. Hochberg, Journal of the Royal Statistical Society B 57 (1995), by scipy. It holds for
+    tests that depend on one another positively, as cells that contain each other do.
+    """
+    import numpy as np
+    from scipy.stats import false_discovery_control
+
+    values = np.asarray(p_values, float)
+    return false_discovery_control(values) if values.size else values
