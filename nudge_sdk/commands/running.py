@@ -94,7 +94,10 @@ def migrate(store: str) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Port to listen on.")
 @click.option("--check", is_flag=True, help="Build it in a temporary folder, request its pages once, and end.")
-def demo(host: str, port: int, check: bool) -> None:
+@click.option(
+    "--history/--no-history", default=True, help="With half a year of made-up accounts, for the pages under Proof."
+)
+def demo(host: str, port: int, check: bool, history: bool) -> None:
     """Serve the demo: a small product with nudges in it, and the admin beside it.
 
     \b
@@ -108,7 +111,7 @@ def demo(host: str, port: int, check: bool) -> None:
         raise SetupError(
             f"the demo needs {error.name}, which is not installed; run: pip install 'nudge-sdk[admin]'"
         ) from error
-    sys.exit(server.main(host=host, port=port, check=check))
+    sys.exit(server.main(host=host, port=port, check=check, has_history=history))
 
 
 def _make_ready(store: Store, *, is_patient: bool) -> None:

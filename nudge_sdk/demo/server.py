@@ -18,6 +18,7 @@ from werkzeug.serving import make_server
 from nudge_sdk.client import NudgeClient
 from nudge_sdk.demo.cast import CAST, Person, newcomer
 from nudge_sdk.demo.clock import DemoClock
+from nudge_sdk.demo.history import NOTE, write_history
 from nudge_sdk.demo.mounting import ADMIN, MountedAdmin
 from nudge_sdk.demo.pages import add_pages, who_is_logged_in
 from nudge_sdk.demo.people import history, tell, workspace_of
@@ -43,11 +44,13 @@ class Demo:
     Args:
         folder: Where the store and the journals are. What an earlier demo left there is removed.
         clock: The demo's clock.
+        has_history: Whether half a year of made-up accounts is in the store too.
     """
 
-    def __init__(self, folder: Path, clock: DemoClock) -> None:
+    def __init__(self, folder: Path, clock: DemoClock, *, has_history: bool = False) -> None:
         self.folder = folder
         self.clock = clock
+        self.has_history = has_history
         self.people: dict[str, Person] = {}
         self.workspaces: dict[str, Workspace] = {}
         self._lock = Lock()
@@ -88,8 +91,12 @@ class Demo:
 
     def tiers(self) -> Counter[str]:
         """Return how many members there are of each tier."""
-        rows = self.client.store.subjects(members=True)
-        return Counter(row.tier for row in rows)
+        found: Counter[str] = Counter()
+        after = None
+        while rows := self.client.store.subjects(after=after, members=True):
+            found.update(row.tier for row in rows)
+            after = rows[-1].key
+        return found
 
     def _fresh(self) -> tuple[NudgeClient, Path]:
         # A folder of its own: requests that are under way still ask the client before.
@@ -100,7 +107,10 @@ class Demo:
         told, sayings = DemoClock(self.clock.real), history(now)
         with NudgeClient(store, drain="external", clock=told) as teller:
             told.stand(sayings[0].at - DAY)
-            teller.publish(definition(), by="demo", note="The playbook for e-mail tools")
+            if self.has_history:
+                write_history(teller, told, now, definition())
+            else:
+                teller.publish(definition(), by="demo", note=NOTE)
             tell(teller, told, sayings)
         self.people = {person.key: person for person in CAST}
         self.workspaces = {person.key: workspace_of(person, now) for person in CAST}
@@ -118,12 +128,13 @@ def definition() -> Definition:
     )
 
 
-def create_app(folder: str | Path, clock: DemoClock | None = None) -> Flask:
+def create_app(folder: str | Path, clock: DemoClock | None = None, *, has_history: bool = False) -> Flask:
     """Return the e-mail tool as a Flask app, with the admin mounted at ``/nudges/``.
 
     Args:
         folder: Where its store and journals are; emptied first.
         clock: The demo's clock.
+        has_history: Whether half a year of made-up accounts is in the store too; it takes some seconds.
     """
     app = Flask(__name__)
     app.config.update(
@@ -132,7 +143,7 @@ def create_app(folder: str | Path, clock: DemoClock | None = None) -> Flask:
         SESSION_COOKIE_SAMESITE="Lax",
         MAX_CONTENT_LENGTH=64 * 1024,
     )
-    demo = Demo(Path(folder), clock or DemoClock())
+    demo = Demo(Path(folder), clock or DemoClock(), has_history=has_history)
     app.extensions["demo"] = demo
     nudges = Nudges(app, demo.client, identify=who_is_logged_in, actions=ACTIONS)
     add_pages(app)
@@ -144,19 +155,20 @@ def create_app(folder: str | Path, clock: DemoClock | None = None) -> Flask:
     return app
 
 
-def main(host: str = "127.0.0.1", port: int = 5000, *, check: bool = False) -> int:
+def main(host: str = "127.0.0.1", port: int = 5000, *, check: bool = False, has_history: bool = True) -> int:
     """Serve the demo until it is interrupted; return the exit code.
 
     Args:
         host: Address to listen at.
         port: Port to listen at.
         check: Only build everything in a temporary folder and ask for every page.
+        has_history: Whether half a year of made-up accounts is in the store too.
     """
     if check:
         return _check()
-    app = create_app(Path.cwd() / FOLDER)
+    app = create_app(Path.cwd() / FOLDER, has_history=has_history)
     demo: Demo = app.extensions["demo"]
-    print(greeting(f"http://{host}:{port}", demo.tiers()), flush=True)
+    print(greeting(f"http://{host}:{port}", demo.tiers(), has_history=has_history), flush=True)
     try:
         make_server(host, port, app, threaded=True).serve_forever()
     finally:
@@ -165,9 +177,10 @@ def main(host: str = "127.0.0.1", port: int = 5000, *, check: bool = False) -> i
     return 0
 
 
-def greeting(url: str, tiers: Counter[str]) -> str:
+def greeting(url: str, tiers: Counter[str], *, has_history: bool = False) -> str:
     """Return what stands in the terminal when the demo has started."""
     states = max(len(person.state) for person in CAST)
+    made_up = ["  Half a year of made-up accounts is there too, for the pages under Proof.", ""] if has_history else []
     lines = [
         "",
         f"  Paperplane, a small e-mail tool   {url}/",
@@ -177,6 +190,7 @@ def greeting(url: str, tiers: Counter[str]) -> str:
         *(f"    {person.name:<12}  {person.state:<{states}}  {person.expect}" for person in CAST),
         "  Or sign up as somebody new, and go the whole way yourself.",
         "",
+        *made_up,
         f"  Members: {', '.join(f'{count} {tier}' for tier, count in sorted(tiers.items()))}. Stop with Ctrl+C.",
         "",
     ]
