@@ -157,13 +157,14 @@ class Connections:
                 return
         connection.close()
 
-    def read(self, statement: str, parameters: Sequence[Any] = (), wait: float = READ_WAIT) -> list[Any]:
-        """Return the rows of a query.
+    def read(self, statement: str, parameters: Sequence[Any] = (), wait: float | None = None) -> list[Any]:
+        """Return the rows of a query, after at most ``wait`` seconds, or ``READ_WAIT``.
 
         While the server is silent, one read a second waits for it and all others that are of requests are refused.
         """
         self.after_fork()
         query, values = spoken(statement, parameters)
+        wait = READ_WAIT if wait is None else wait
         now = time.monotonic()
         if wait < OF_A_REQUEST and now < self._silent_until:
             raise StoreBusyError(f"the {self.name} has just not answered in time; try again.")

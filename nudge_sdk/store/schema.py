@@ -35,6 +35,7 @@ _CLUSTERED = {"sqlite_with_rowid": False}
 _PARTITIONED = {**_CLUSTERED, "postgresql_partition_by": "RANGE (day)"}
 _NUMBERED = {"sqlite_autoincrement": True}
 _DUE = f"next_change < {FOREVER} AND import_id = ''"
+_OF_GOALS = "kind IN (6, 7)"
 
 
 def include_name(name: str | None, type_: str, parent_names: Mapping[str, Any]) -> bool:
@@ -117,7 +118,7 @@ class Event(Base):
     """
 
     __tablename__ = "nudge_events"
-    __table_args__ = _PARTITIONED
+    __table_args__ = (_partial("ix_nudge_events_goals", "account_id", "user_id", where=_OF_GOALS), _PARTITIONED)
     day: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     account_id: Mapped[KeyText]
     user_id: Mapped[KeyText]
@@ -307,6 +308,52 @@ class Horizon(Base):
     __tablename__ = "nudge_horizons"
     signal: Mapped[KeyText]
     day: Mapped[Number]
+
+
+class Journey(Base):
+    """When one member (or account: empty user) came how far, rolled up for reports; see ``insights.journeys``.
+
+    ``mark`` is a hash of what it was made from, so that what has not changed is not made again.
+    """
+
+    __tablename__ = "nudge_journeys"
+    __table_args__ = _CLUSTERED
+    account_id: Mapped[KeyText]
+    user_id: Mapped[KeyText]
+    segment: Mapped[Plain]
+    source: Mapped[Plain]
+    signed_up_at: Mapped[Instant | None]
+    activated_at: Mapped[Instant | None]
+    qualified_at: Mapped[Instant | None]
+    hot_at: Mapped[Instant | None]
+    won_at: Mapped[Instant | None]
+    value: Mapped[Instant | None]
+    offered_at: Mapped[Instant | None]
+    withheld_at: Mapped[Instant | None]
+    last_at: Mapped[Instant | None]
+    events: Mapped[Instant]
+    traits: Mapped[Plain]
+    mark: Mapped[Blob]
+
+
+class Moved(Base):
+    """The member that a moved member's records count for in the end, however many moves lead there."""
+
+    __tablename__ = "nudge_moved"
+    __table_args__ = (Index(None, "to_account_id", "to_user_id"), _CLUSTERED)
+    account_id: Mapped[KeyText]
+    user_id: Mapped[KeyText]
+    to_account_id: Mapped[Plain]
+    to_user_id: Mapped[Plain]
+
+
+class Rollup(Base):
+    """When something was rolled up, and how; ``details`` is JSON."""
+
+    __tablename__ = "nudge_rollups"
+    name: Mapped[KeyText]
+    at: Mapped[Instant]
+    details: Mapped[Blob]
 
 
 class Draft(Base):

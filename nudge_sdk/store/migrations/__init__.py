@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-HEAD_REVISION = "0004"
+HEAD_REVISION = "0005"
 """The revision this release works with, known without loading Alembic."""

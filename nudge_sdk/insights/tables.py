@@ -1,0 +1,159 @@
+"""The tables that every report reads: the same columns on every engine, as Ibis expressions."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+Engine = Literal["store", "duckdb", "spark"]
+Name = Literal["journeys", "events", "exposures", "goals", "transitions", "reached"]
+
+SCHEMAS: dict[Name, dict[str, str]] = {
+    "journeys": {
+        "account_id": "string",
+        "user_id": "string",
+        "segment": "string",
+        "source": "string",
+        "signed_up_at": "int64",
+        "activated_at": "int64",
+        "qualified_at": "int64",
+        "hot_at": "int64",
+        "won_at": "int64",
+        "value": "int64",
+        "offered_at": "int64",
+        "withheld_at": "int64",
+        "last_at": "int64",
+        "events": "int64",
+        "traits": "string",
+    },
+    "events": {
+        "account_id": "string",
+        "user_id": "string",
+        "name": "string",
+        "at": "int64",
+        "day": "int64",
+        "properties": "string",
+        "release": "string",
+    },
+    "exposures": {
+        "account_id": "string",
+        "user_id": "string",
+        "kind": "string",
+        "nudge": "string",
+        "variant": "string",
+        "at": "int64",
+        "goal": "string",
+        "holdout": "string",
+        "definition": "int64",
+        "id": "string",
+    },
+    "goals": {
+        "account_id": "string",
+        "user_id": "string",
+        "goal": "string",
+        "at": "int64",
+        "value": "int64",
+        "kind": "string",
+    },
+    "transitions": {
+        "account_id": "string",
+        "user_id": "string",
+        "at": "int64",
+        "from_tier": "string",
+        "tier": "string",
+        "cause": "string",
+        "definition": "int64",
+    },
+    "reached": {
+        "account_id": "string",
+        "user_id": "string",
+        "milestone": "string",
+        "at": "int64",
+        "definition": "int64",
+    },
+}
+"""Columns and their types. Instants are microseconds since 1970 UTC; which texts are JSON is said in ``Tables``."""
+
+
+class Tables(ABC):
+    """The tables of one store or archive.
+
+    Attributes:
+        engine: What reads them.
+        as_of: The moment they are of: now for a store, the last writing of an archive, in microseconds.
+        details: What the journeys were rolled up by: ``definition``, ``activation`` (keys of milestones), ``goal``.
+    """
+
+    engine: Engine
+    as_of: int
+    details: dict[str, Any]
+
+    @abstractmethod
+    def table(self, name: Name) -> ir.Table:
+        """Return a table."""
+
+    @abstractmethod
+    def with_text(self, name: Literal["journeys", "events"], key: str, column: str) -> ir.Table:
+        """Return journeys or events with one trait or property more, as a text (NULL where there is none).
+
+        A text is itself, true and false are ``true`` and ``false``, a number is as it is written.
+        """
+
+    @abstractmethod
+    def rows(self, expression: ir.Table) -> list[tuple[Any, ...]]:
+        """Run a query; whole numbers are int, NULL is None, on every engine."""
+
+    @property
+    def journeys(self) -> ir.Table:
+        """One row a member, and one a whole account (user_id ''); ``traits`` is the JSON of a flat object."""
+        return self.table("journeys")
+
+    @property
+    def events(self) -> ir.Table:
+        """What was tracked, for whom it counts, at the instant it counts; ``properties`` is JSON or NULL."""
+        return self.table("events")
+
+    @property
+    def exposures(self) -> ir.Table:
+        """What was done with nudges."""
+        return self.table("exposures")
+
+    @property
+    def goals(self) -> ir.Table:
+        """Goals met (``convert``) and opened again (``churn``); the user is empty where the account alone is meant."""
+        return self.table("goals")
+
+    @property
+    def transitions(self) -> ir.Table:
+        """Changes of tier as they were concluded; the user is empty of accounts."""
+        return self.table("transitions")
+
+    @property
+    def reached(self) -> ir.Table:
+        """The first time each milestone was concluded to be reached; the user is empty of accounts."""
+        return self.table("reached")
+
+
+@contextmanager
+def opened_tables(
+    *, store: str | None = None, archive: str | Path | None = None, engine: Engine | None = None
+) -> Iterator[Tables]:
+    """Open the tables of a store, or of an archive of one; nothing can be written through them.
+
+    Args:
+        store: Its URL.
+        archive: The folder that ``nudge archive`` wrote.
+        engine: ``store`` reads the store; ``duckdb`` (the default for archives) and ``spark`` read an archive.
+
+    Raises:
+        SetupError: Not exactly one of both is said, it is not there, or the engine is not installed.
+        StoreError: The store does not answer.
+    """
+    raise NotImplementedError
+    yield
