@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 
 from nudge_sdk.options import Options
+from nudge_sdk.store import postgresql_connections
 from nudge_sdk.store.postgresql import PostgresqlStore
 from tests import postgresql
 
 _STORE_WAIT = Options().store_wait
 _DEFAULTS: dict[str, Any] = Options.__init__.__kwdefaults__ or {}
+_READ_WAIT = postgresql_connections.READ_WAIT
 # A client waits 50 ms for its store, then goes on without. That is too short where other tests run at the same time.
 _DEFAULTS["store_wait"] = 5.0
+postgresql_connections.READ_WAIT = 0.9 * postgresql_connections.OF_A_REQUEST
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -27,6 +30,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def request_wait(monkeypatch: pytest.MonkeyPatch) -> float:
     """Clients wait for the store as hosts' do, not as patiently as in other tests; gives the seconds."""
     monkeypatch.setitem(_DEFAULTS, "store_wait", _STORE_WAIT)
+    monkeypatch.setattr(postgresql_connections, "READ_WAIT", _READ_WAIT)
     return _STORE_WAIT
 
 

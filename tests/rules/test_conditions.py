@@ -424,7 +424,7 @@ def naive_hours(hours: dict[str, Any], facts: Facts) -> bool:
     return begun is not None and begun.isoweekday() in (hours["weekdays"] or range(1, 8))
 
 
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(CONDITIONS, facts_at())
 def test_compiled_condition_agrees_with_the_plain_reading(document: dict[str, Any], facts: Facts) -> None:
     assert compile_condition(parse(document))(facts) is naive(document, facts)
@@ -462,7 +462,7 @@ def test_not_turns_every_answer_round(document: dict[str, Any], facts: Facts) ->
     assert compile_condition(parse({"not": document}))(facts) is not compile_condition(parse(document))(facts)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(grouped(TIMED), facts_at(), st.lists(st.floats(0, 1), min_size=8, max_size=8))
 def test_nothing_changes_before_the_next_change(document: dict[str, Any], facts: Facts, fractions: list[float]) -> None:
     condition = parse(document)

@@ -179,7 +179,7 @@ class RecordsContract:
         assert records_of(store, [MEMBER], 2, 4) == []
         assert records_of(store, []) == []
 
-    @settings(max_examples=150, suppress_health_check=UNHARMED, deadline=None)
+    @settings(max_examples=60, suppress_health_check=UNHARMED, deadline=None)
     @given(sent=st.lists(any_records, max_size=6))
     def test_a_record_comes_back_unchanged_or_is_refused(self, store: Store, sent: list[Record]) -> None:
         for one in sent:

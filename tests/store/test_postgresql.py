@@ -118,7 +118,7 @@ class Proxy:
 
 
 def test_a_server_that_falls_silent_is_waited_for_no_longer_than_the_bound(
-    store: PostgresqlStore, postgresql_server: Server, tmp_path: Path
+    store: PostgresqlStore, postgresql_server: Server, tmp_path: Path, request_wait: float
 ) -> None:
     proxy = Proxy(postgresql_server.folder, tmp_path)
     far = PostgresqlStore(store.url.replace(str(postgresql_server.folder), str(tmp_path)))
