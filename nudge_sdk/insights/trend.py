@@ -1,0 +1,252 @@
+"""The trend: new PQLs and PQAs a week, with what was published and released when (R81).
+
+What changed after a publication or a release is told beside it. It is an association: other things happened too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from nudge_sdk.insights.statistics.intervals import CONFIDENCE
+from nudge_sdk.rules.times import DAY, day_of, to_iso
+
+if TYPE_CHECKING:
+    from nudge_sdk.store.protocol import Store
+
+WEEKS = 26
+COMPARED_WEEKS = 4
+"""How many whole weeks before a marker, and after it, are compared."""
+
+_WEEK = 7 * DAY
+_SINCE_MONDAY = 3
+"""Days from the Monday before 1970-01-01, a Thursday."""
+
+Volume = Literal["pqls", "pqas"]
+
+
+class Week(msgspec.Struct, frozen=True, kw_only=True):
+    """A week, Monday to Sunday in UTC; every member and account counts in the week of their first time only.
+
+    Attributes:
+        begins_at: Its first instant, in microseconds.
+        is_over: Whether it is; the running one is not comparable yet.
+        sign_ups: New members.
+        pqls: Members who became warm or hot for the first time.
+        pqas: Accounts that became hot for the first time.
+        won: Accounts that met the first goal for the first time.
+    """
+
+    begins_at: int
+    is_over: bool
+    sign_ups: int = 0
+    pqls: int = 0
+    pqas: int = 0
+    won: int = 0
+
+
+class Marker(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that may have changed the volume.
+
+    Attributes:
+        at: When, in microseconds; of a release when its first event happened.
+        name: Number of the definition, or the release.
+        note: What was said of it.
+    """
+
+    at: int
+    kind: Literal["publication", "release"]
+    name: str
+    note: str = ""
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """The volume in whole weeks before a marker and after it; association, since nothing was held back.
+
+    Attributes:
+        weeks_before, weeks_after: How many whole weeks each side has, at most ``COMPARED_WEEKS``; the marker's own
+            week is in neither.
+        before, after: How many there were in those.
+        ratio: After by before, both a week; None where there were none before, or a side has no week.
+        low, high: Its exact 95 % interval; None likewise.
+        others: Names of other markers within those weeks, which may be the cause as well.
+    """
+
+    marker: Marker
+    volume: Volume
+    weeks_before: int
+    weeks_after: int
+    before: int
+    after: int
+    ratio: float | None
+    low: float | None
+    high: float | None
+    others: tuple[str, ...] = ()
+
+
+class Trend(msgspec.Struct, frozen=True, kw_only=True):
+    """The volume by week, oldest first.
+
+    Attributes:
+        at: The instant it was made for, in microseconds.
+        segment, source: Whom it counts; empty for everybody.
+        weeks: The running one is last.
+        markers: Within those weeks, by time.
+        changes: For each marker, of PQLs and of PQAs.
+    """
+
+    at: int
+    segment: str
+    source: str
+    weeks: tuple[Week, ...]
+    markers: tuple[Marker, ...]
+    changes: tuple[Change, ...]
+
+
+def trend(
+    tables: Any, *, now: int, weeks: int = WEEKS, markers: Sequence[Marker] = (), segment: str = "", source: str = ""
+) -> Trend:
+    """Return new PQLs and PQAs by week.
+
+    Args:
+        tables: Journeys, see ``insights.tables``.
+        now: The instant; its week is the last.
+        weeks: How many.
+        markers: What was published and released, see ``publications`` and ``releases``.
+        segment: Key of the only segment to count; empty for all.
+        source: The only source to count; empty for all.
+    """
+    last = _week_of(now)
+    counts = _counts(tables.journeys, last - weeks + 1, last, segment, source)
+    found = tuple(
+        Week(begins_at=_begin(week), is_over=week < last, **{name: of.get(week, 0) for name, of in counts.items()})
+        for week in range(last - weeks + 1, last + 1)
+    )
+    shown = tuple(sorted((each for each in markers if found[0].begins_at <= each.at <= now), key=lambda each: each.at))
+    return Trend(at=now, segment=segment, source=source, weeks=found, markers=shown, changes=changes(found, shown))
+
+
+def publications(store: Store) -> tuple[Marker, ...]:
+    """Return what was published when."""
+    return tuple(
+        Marker(at=row.live_at or row.published_at, kind="publication", name=str(row.number), note=row.note)
+        for row in store.definitions()
+    )
+
+
+def releases(tables: Any, *, since: int) -> tuple[Marker, ...]:
+    """Return which releases of the host appeared since an instant, by their first event.
+
+    The releases of the day before are those that were there already.
+
+    Args:
+        tables: Events, see ``insights.tables``.
+        since: The instant.
+    """
+    events = tables.events
+    recent = events.filter((events.day >= day_of(since) - 1) & events.release.notnull() & (events.release != ""))
+    first = recent.group_by("release").aggregate(at=recent["at"].min()).to_pandas()
+    rows = sorted((int(at), str(release)) for release, at in zip(first["release"], first["at"], strict=True))
+    return tuple(Marker(at=at, kind="release", name=name) for at, name in rows if at >= since)
+
+
+def changes(weeks: Sequence[Week], markers: Sequence[Marker]) -> tuple[Change, ...]:
+    """Return how the volume changed at each marker."""
+    volumes: tuple[Volume, ...] = ("pqls", "pqas")
+    return tuple(_change(weeks, markers, marker, volume) for marker in markers for volume in volumes)
+
+
+def trend_words(found: Trend) -> list[str]:
+    """Return a trend as lines for people."""
+    lines = [f"{'week of':<12}{'sign-ups':>9}{'PQLs':>7}{'PQAs':>7}{'won':>7}"]
+    at: dict[int, list[str]] = {}
+    for marker in found.markers:
+        at.setdefault(_week_of(marker.at), []).append(f"{marker.kind} {marker.name}")
+    for week in found.weeks:
+        said = [*at.get(_week_of(week.begins_at), []), *([] if week.is_over else ["not over yet"])]
+        row = f"{day_text(week.begins_at):<12}{week.sign_ups:>9}{week.pqls:>7}{week.pqas:>7}{week.won:>7}"
+        lines.append(f"{row}  {', '.join(said)}".rstrip())
+    lines += [change_words(each) for each in found.changes]
+    return lines
+
+
+def change_words(change: Change) -> str:
+    """Return how the volume changed at a marker, as a sentence."""
+    what = {"pqls": "PQLs", "pqas": "PQAs"}[change.volume]
+    start = f"{change.marker.kind.capitalize()} {change.marker.name}: {what} went"
+    if change.ratio is None or change.low is None or change.high is None:
+        return f"{start} from {change.before} to {change.after}, too few weeks or too few of them to compare."
+    before, after = change.before / change.weeks_before, change.after / change.weeks_after
+    moved = f"{start} from {before:.1f} to {after:.1f} a week, {change.ratio - 1:+.0%}"
+    certain = f"({change.low - 1:+.0%} to {change.high - 1:+.0%})"
+    also = f" In the same weeks: {', '.join(change.others)}." if change.others else ""
+    return f"{moved} {certain}.{also}"
+
+
+def day_text(at: int) -> str:
+    """Return the UTC day of an instant, as in 2026-03-01."""
+    return to_iso(day_of(at) * DAY)[:10]
+
+
+def _counts(journeys: Any, first: int, last: int, segment: str, source: str) -> dict[str, dict[int, int]]:
+    if segment:
+        journeys = journeys.filter(journeys.segment == segment)
+    if source:
+        journeys = journeys.filter(journeys.source == source)
+    members, accounts = journeys.filter(journeys.user_id != ""), journeys.filter(journeys.user_id == "")
+    asked = (
+        ("sign_ups", members, "signed_up_at"),
+        ("pqls", members, "qualified_at"),
+        ("pqas", accounts, "hot_at"),
+        ("won", accounts, "won_at"),
+    )
+    return {name: _by_week(rows, column, first, last) for name, rows, column in asked}
+
+
+def _by_week(rows: Any, column: str, first: int, last: int) -> dict[int, int]:
+    at = rows[column]
+    within = rows.filter((at >= _begin(first)) & (at < _begin(last + 1)))
+    weeks = within.mutate(week=((within[column] - _begin(first)) // _WEEK).cast("int64"))
+    found = weeks.group_by("week").aggregate(number=weeks.count()).to_pandas()
+    return {first + int(week): int(number) for week, number in zip(found["week"], found["number"], strict=True)}
+
+
+def _change(weeks: Sequence[Week], markers: Sequence[Marker], marker: Marker, volume: Volume) -> Change:
+    own = _week_of(marker.at)
+    before = [each for each in weeks if own - COMPARED_WEEKS <= _week_of(each.begins_at) < own]
+    after = [each for each in weeks if own < _week_of(each.begins_at) <= own + COMPARED_WEEKS and each.is_over]
+    counts = [sum(getattr(each, volume) for each in side) for side in (before, after)]
+    ratio, low, high = _ratio(counts[1], len(after), counts[0], len(before))
+    others = [
+        f"{each.kind} {each.name}"
+        for each in markers
+        if each != marker and abs(_week_of(each.at) - own) <= COMPARED_WEEKS
+    ]
+    return Change(
+        marker=marker, volume=volume, weeks_before=len(before), weeks_after=len(after),
+        before=counts[0], after=counts[1], ratio=ratio, low=low, high=high, others=tuple(others),
+    )  # fmt: skip
+
+
+def _ratio(count: int, weeks: int, base: int, base_weeks: int) -> tuple[float | None, float | None, float | None]:
+    """Return the ratio of two Poisson rates with its exact 95 % interval.
+
+    Given both together, the one is binomial: J. Przyborowski and H. Wilenski, Biometrika 31 (1940).
+    """
+    from statsmodels.stats.proportion import proportion_confint
+
+    if not (weeks and base_weeks and base):
+        return None, None, None
+    low, high = proportion_confint(count, count + base, alpha=1 - CONFIDENCE, method="beta")
+    in_time = base_weeks / weeks
+    return count / base * in_time, float(low) / (1 - float(low)) * in_time, float(high) / (1 - float(high)) * in_time
+
+
+def _week_of(at: int) -> int:
+    return (day_of(at) + _SINCE_MONDAY) // 7
+
+
+def _begin(week: int) -> int:
+    return (week * 7 - _SINCE_MONDAY) * DAY
