@@ -15,6 +15,7 @@ import msgspec
 from nudge_sdk.rules.bucketing import bucket, choose_variant, is_held_out
 from nudge_sdk.rules.candidates import Candidate, Limit, Placements
 from nudge_sdk.rules.conditions import Facts, Predicate
+from nudge_sdk.rules.definition import Definition, Nudge, Subject
 from nudge_sdk.rules.ledger import NO_ANSWER, Answer, Display, Ledger
 from nudge_sdk.rules.standing import Standing
 from nudge_sdk.rules.state import State
@@ -350,9 +351,19 @@ def _held_out(placements: Placements, winner: Candidate, person: Person) -> str:
     if winner.goal and is_held_out(bucket(overall.salt, overall.unit, unit_id), overall.share):
         return "overall"
     share = winner.nudge.holdout
-    if share and is_held_out(bucket(f"holdout:{winner.key}", "member", _member_id(person)), share):
-        return "nudge"
+    if share:
+        unit = own_holdout_unit(placements.rules.definition, winner.nudge)
+        unit_id = person.account_id if unit == "account" else _member_id(person)
+        if is_held_out(bucket(f"holdout:{winner.key}", unit, unit_id), share):
+            return "nudge"
     return ""
+
+
+def own_holdout_unit(definition: Definition, nudge: Nudge) -> Subject:
+    """Return what a nudge's own holdout draws: accounts where the account is the buyer, so that colleagues stay on one
+    side and each sale counts once; else members."""
+    is_account = any(each.key == nudge.goal and each.unit == "account" for each in definition.goals)
+    return "account" if is_account else "member"
 
 
 def _member_id(person: Person) -> str:

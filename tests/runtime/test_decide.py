@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from nudge_sdk import Definition, NudgeClient, Options, Reason
 from nudge_sdk.rules.authoring import parse_definition
@@ -301,6 +302,20 @@ def test_a_nudge_of_its_own_holdout() -> None:
     test = trial(nudge("hello", holdout=0.5))
     reasons = [test.client.decide("page", user=f"user-{number}").reasons.get("hello") for number in range(60)]
     assert 10 < reasons.count(Reason.HELD_OUT) < 50
+
+
+@pytest.mark.parametrize(("unit", "is_mixed"), [("account", False), ("member", True)])
+def test_colleagues_are_on_one_side_of_a_nudges_own_holdout_where_the_account_buys(unit: str, is_mixed: bool) -> None:
+    test = trial(nudge("hello", goal="paid", holdout=0.5), goals=[{"key": "paid", "unit": unit}])
+    sides = [
+        {
+            test.client.decide("page", user=f"user-{user}", account=f"account-{account}").reasons.get("hello")
+            for user in range(4)
+        }
+        for account in range(20)
+    ]
+    assert any(len(side) > 1 for side in sides) == is_mixed
+    assert {reason for side in sides for reason in side} == {None, Reason.HELD_OUT}
 
 
 def test_every_reason_is_reached_through_the_client(tmp_path: Path, request_wait: float) -> None:
