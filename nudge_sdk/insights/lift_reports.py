@@ -56,13 +56,15 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     """The difference so far, with an interval that stays valid however often it is looked at.
 
     Attributes:
-        units: Units observed so far, both arms (accounts where units are members of shared accounts).
+        units: Units observed so far, both arms.
+        clusters: Accounts they are members of, where the interval allows for members of one being alike; else None.
         difference: Share of the treated minus share of the control, or None while an arm is empty.
         low, high: The always-valid interval, within -1 and 1.
         shows: ``gain`` or ``harm`` where it lies wholly on one side of 0. It is no verdict.
     """
 
     units: int
+    clusters: int | None
     difference: float | None
     low: float
     high: float
@@ -107,8 +109,8 @@ class LiftReport(msgspec.Struct, frozen=True, kw_only=True):
         live: The difference so far, always valid.
         final: At the planned end: the difference among the planned units with the fixed interval; None before. Units
             that come later change nothing in it.
-        live_clustered, final_clustered: The same with errors that allow for members of one account being alike, where
-            units are members of shared accounts, at the planned end; they take precedence over what stands beside.
+        final_clustered: The same with errors that allow for members of one account being alike, where units are members
+            of shared accounts; the verdict then rests on it.
         ratio: Whether as many units are in each arm as was configured.
         exposures: Whether units were seen in both arms.
         left_out: Units left out because they had met another nudge, or another holdout, before.
@@ -129,7 +131,6 @@ class LiftReport(msgspec.Struct, frozen=True, kw_only=True):
     progress: Progress
     live: Live
     final: Difference | None
-    live_clustered: ClusteredDifference | None
     final_clustered: ClusteredDifference | None
     ratio: RatioCheck
     exposures: ExposureCheck

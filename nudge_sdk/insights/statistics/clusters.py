@@ -67,13 +67,21 @@ def clustered_difference(counts: ClusterCounts, *, confidence: float = CONFIDENC
     return _interval(clusters, treated.share - control.share, variance, independent, confidence)
 
 
+def few_clusters_factor(clusters: int, confidence: float = CONFIDENCE) -> float:
+    """Return how many times wider Student's interval is than the normal one, where errors come from so few clusters."""
+    from scipy.stats import norm, t
+
+    tail = (1 - confidence) / 2
+    return float(t.isf(tail, max(clusters - 2, 1)) / norm.isf(tail))
+
+
 def _interval(
     clusters: int, difference: float, variance: float, independent: float, confidence: float
 ) -> ClusteredDifference:
-    from scipy.stats import t
+    from scipy.stats import norm
 
     error = sqrt(variance)
-    half = float(t.isf((1 - confidence) / 2, max(clusters - 2, 1))) * error
+    half = few_clusters_factor(clusters, confidence) * float(norm.isf((1 - confidence) / 2)) * error
     return ClusteredDifference(
         clusters=clusters,
         difference=difference,
