@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from nudge_sdk.errors import RecordError
-from nudge_sdk.insights.statistics.intervals import CONFIDENCE
+from nudge_sdk.insights.statistics.poisson import RateRatio, count_interval, rate_ratio
 from nudge_sdk.rules.times import day_of, to_iso
+
+if TYPE_CHECKING:
+    from nudge_sdk.insights.tables import Tables
 
 Origin = Literal["pql", "other"]
 
@@ -86,7 +89,8 @@ class Economics(msgspec.Struct, frozen=True, kw_only=True):
         segment: Whom it counts; empty for everybody.
         costs: As typed in.
         channels: PQL-sourced, then others.
-        ratio: CAC of the others by that of PQL-sourced ones; None where one is missing or nothing was spent.
+        ratio: How many times the CAC of others is that of PQL-sourced customers; None where one is missing, or nothing
+            was spent. Its interval takes the costs as they are and the numbers won as chance brought them.
     """
 
     since: int
@@ -94,18 +98,18 @@ class Economics(msgspec.Struct, frozen=True, kw_only=True):
     segment: str
     costs: tuple[Cost, ...]
     channels: tuple[Channel, ...]
-    ratio: float | None
+    ratio: RateRatio | None
 
     def of(self, origin: Origin) -> Channel:
         """Return a channel."""
         return next(each for each in self.channels if each.origin == origin)
 
 
-def economics(tables: Any, costs: Sequence[Cost], *, since: int, until: int, segment: str = "") -> Economics:
+def economics(tables: Tables, costs: Sequence[Cost], *, since: int, until: int, segment: str = "") -> Economics:
     """Return what PQLs and customers cost.
 
     Args:
-        tables: Journeys, see ``insights.tables``.
+        tables: What to read.
         costs: What was spent between the two instants.
         since: The first instant, in microseconds.
         until: The instant after the last.
@@ -115,22 +119,32 @@ def economics(tables: Any, costs: Sequence[Cost], *, since: int, until: int, seg
     return economics_of(counts, costs, since=since, until=until, segment=segment)
 
 
-def counts_of(tables: Any, *, since: int, until: int, segment: str = "") -> dict[Origin, Counts]:
+def counts_of(tables: Tables, *, since: int, until: int, segment: str = "") -> dict[Origin, Counts]:
     """Return what came of accounts, by origin; the arguments are those of ``economics``."""
     accounts = tables.journeys.filter(tables.journeys.user_id == "")
     if segment:
         accounts = accounts.filter(accounts.segment == segment)
-    of_pql = accounts.filter(_within(accounts.qualified_at, since, until))
-    without = accounts.qualified_at.isnull() | (accounts.qualified_at >= until)
-    others = accounts.filter(_within(accounts.signed_up_at, since, until) & without)
-    won = accounts.filter(_within(accounts.won_at, since, until))
-    won = won.mutate(is_pql=(won.qualified_at.notnull() & (won.qualified_at <= won.won_at)).ifelse(1, 0))
-    rows = won.group_by("is_pql").aggregate(
-        won=won.count(), value=won.value.sum().fill_null(0), with_value=won.value.count()
-    )
-    found = {bool(row["is_pql"]): row for row in rows.to_pandas().to_dict("records")}
-    leads = {True: int(of_pql.count().execute()), False: int(others.count().execute())}
-    return {origin: _counts(leads[origin == "pql"], found.get(origin == "pql")) for origin in ORIGINS}
+    has_pql = accounts.qualified_at.notnull() & (accounts.qualified_at < until)
+    has_pql_before = accounts.qualified_at.notnull() & (accounts.qualified_at <= accounts.won_at)
+    is_won = _within(accounts.won_at, since, until)
+    leads = {
+        "pql": _within(accounts.qualified_at, since, until),
+        "other": _within(accounts.signed_up_at, since, until) & ~has_pql,
+    }
+    won = {"pql": is_won & has_pql_before, "other": is_won & ~has_pql_before}
+    columns = {
+        f"{name}_{origin}": value
+        for origin in ORIGINS
+        for name, value in (
+            ("leads", leads[origin].ifelse(1, 0).sum()),
+            ("won", won[origin].ifelse(1, 0).sum()),
+            ("value", won[origin].ifelse(accounts.value, None).sum()),
+            ("with_value", won[origin].ifelse(accounts.value, None).count()),
+        )
+    }
+    found = dict(zip(columns, tables.rows(accounts.aggregate(**columns))[0], strict=True))
+    names = ("leads", "won", "value", "with_value")
+    return {origin: Counts(**{name: found[f"{name}_{origin}"] or 0 for name in names}) for origin in ORIGINS}
 
 
 def economics_of(
@@ -146,8 +160,8 @@ def economics_of(
         return own + int((shared * part).to_integral_value())
 
     channels = tuple(_channel(origin, counts[origin], spent(origin)) for origin in ORIGINS)
-    pql, other = (each.cac for each in channels)
-    ratio = other / pql if pql and other is not None else None
+    pql, other = channels
+    ratio = rate_ratio(pql.counts.won, pql.cost, other.counts.won, other.cost) if pql.counts.won else None
     return Economics(
         since=since, until=until, segment=segment, costs=tuple(costs), channels=channels, ratio=ratio
     )  # fmt: skip
@@ -192,11 +206,13 @@ def ratio_words(found: Economics) -> str:
     if not pql.counts.won or not other.counts.won:
         missing = "PQL-sourced" if not pql.counts.won else "other"
         return f"No {missing} customer was won in this time, so the two cannot be compared."
-    if found.ratio is None:
-        return "Nothing was spent on PQLs, so the two cannot be compared."
-    if found.ratio >= 1:
-        return f"A customer who came as a PQL cost {found.ratio:.1f} times less than another."
-    return f"A customer who came as a PQL cost {1 / found.ratio:.1f} times more than another."
+    if found.ratio is None or pql.cac is None or other.cac is None:
+        return "Nothing was spent on one of the two, so they cannot be compared."
+    high = f"{found.ratio.high:,.1f}" if found.ratio.high is not None else "any number of"
+    start = f"A customer who came as a PQL cost {amount_text(pql.cac)}, another one {amount_text(other.cac)}"
+    times = f"{found.ratio.ratio:,.1f} times as much ({found.ratio.low:,.1f} to {high} times)"
+    is_told_apart = found.ratio.low > 1 or (found.ratio.high is not None and found.ratio.high < 1)
+    return f"{start}, {times}." if is_told_apart else f"{start}: too few were won to tell the two apart."
 
 
 def amount_text(millionths: int | None) -> str:
@@ -208,9 +224,7 @@ def amount_text(millionths: int | None) -> str:
 
 
 def _channel(origin: Origin, counts: Counts, cost: int) -> Channel:
-    from statsmodels.stats.rates import confint_poisson
-
-    low, high = (float(end) for end in confint_poisson(counts.won, 1, method="exact-c", alpha=1 - CONFIDENCE))
+    low, high = count_interval(counts.won)
     return Channel(
         origin=origin,
         counts=counts,
@@ -225,12 +239,6 @@ def _channel(origin: Origin, counts: Counts, cost: int) -> Channel:
 
 def _within(column: Any, since: int, until: int) -> Any:
     return (column >= since) & (column < until)
-
-
-def _counts(leads: int, row: Any) -> Counts:
-    if row is None:
-        return Counts(leads=leads, won=0)
-    return Counts(leads=leads, won=int(row["won"]), value=int(row["value"]), with_value=int(row["with_value"]))
 
 
 def _day(at: int) -> str:

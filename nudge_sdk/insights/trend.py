@@ -6,14 +6,17 @@ What changed after a publication or a release is told beside it. It is an associ
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from nudge_sdk.insights.statistics.intervals import CONFIDENCE
+from nudge_sdk.insights.statistics.poisson import RateRatio, rate_ratio
 from nudge_sdk.rules.times import DAY, day_of, to_iso
 
 if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+    from nudge_sdk.insights.tables import Tables
     from nudge_sdk.store.protocol import Store
 
 WEEKS = 26
@@ -70,7 +73,6 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
             week is in neither.
         before, after: How many there were in those.
         ratio: After by before, both a week; None where there were none before, or a side has no week.
-        low, high: Its exact 95 % interval; None likewise.
         others: Names of other markers within those weeks, which may be the cause as well.
     """
 
@@ -80,9 +82,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     weeks_after: int
     before: int
     after: int
-    ratio: float | None
-    low: float | None
-    high: float | None
+    ratio: RateRatio | None
     others: tuple[str, ...] = ()
 
 
@@ -106,12 +106,18 @@ class Trend(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def trend(
-    tables: Any, *, now: int, weeks: int = WEEKS, markers: Sequence[Marker] = (), segment: str = "", source: str = ""
+    tables: Tables,
+    *,
+    now: int,
+    weeks: int = WEEKS,
+    markers: Sequence[Marker] = (),
+    segment: str = "",
+    source: str = "",
 ) -> Trend:
     """Return new PQLs and PQAs by week.
 
     Args:
-        tables: Journeys, see ``insights.tables``.
+        tables: What to read.
         now: The instant; its week is the last.
         weeks: How many.
         markers: What was published and released, see ``publications`` and ``releases``.
@@ -119,7 +125,7 @@ def trend(
         source: The only source to count; empty for all.
     """
     last = _week_of(now)
-    counts = _counts(tables.journeys, last - weeks + 1, last, segment, source)
+    counts = _counts(tables, last - weeks + 1, last, segment, source)
     found = tuple(
         Week(begins_at=_begin(week), is_over=week < last, **{name: of.get(week, 0) for name, of in counts.items()})
         for week in range(last - weeks + 1, last + 1)
@@ -136,20 +142,19 @@ def publications(store: Store) -> tuple[Marker, ...]:
     )
 
 
-def releases(tables: Any, *, since: int) -> tuple[Marker, ...]:
+def releases(tables: Tables, *, since: int) -> tuple[Marker, ...]:
     """Return which releases of the host appeared since an instant, by their first event.
 
     The releases of the day before are those that were there already.
 
     Args:
-        tables: Events, see ``insights.tables``.
+        tables: What to read.
         since: The instant.
     """
     events = tables.events
     recent = events.filter((events.day >= day_of(since) - 1) & events.release.notnull() & (events.release != ""))
-    first = recent.group_by("release").aggregate(at=recent["at"].min()).to_pandas()
-    rows = sorted((int(at), str(release)) for release, at in zip(first["release"], first["at"], strict=True))
-    return tuple(Marker(at=at, kind="release", name=name) for at, name in rows if at >= since)
+    rows = tables.rows(recent.group_by("release").aggregate(first=recent["at"].min()).select("first", "release"))
+    return tuple(Marker(at=at, kind="release", name=name) for at, name in sorted(rows) if at >= since)
 
 
 def changes(weeks: Sequence[Week], markers: Sequence[Marker]) -> tuple[Change, ...]:
@@ -176,13 +181,18 @@ def change_words(change: Change) -> str:
     """Return how the volume changed at a marker, as a sentence."""
     what = {"pqls": "PQLs", "pqas": "PQAs"}[change.volume]
     start = f"{change.marker.kind.capitalize()} {change.marker.name}: {what} went"
-    if change.ratio is None or change.low is None or change.high is None:
-        return f"{start} from {change.before} to {change.after}, too few weeks or too few of them to compare."
-    before, after = change.before / change.weeks_before, change.after / change.weeks_after
-    moved = f"{start} from {before:.1f} to {after:.1f} a week, {change.ratio - 1:+.0%}"
-    certain = f"({change.low - 1:+.0%} to {change.high - 1:+.0%})"
+    if change.ratio is None or change.ratio.high is None:
+        return f"{start} from {change.before} to {change.after}: too few weeks, or too few of them, to compare."
+    before, after, ratio = change.before / change.weeks_before, change.after / change.weeks_after, change.ratio
+    moved = f"{start} from {before:.1f} to {after:.1f} a week, {signed(ratio.ratio)}"
+    certain = f"({signed(ratio.low)} to {signed(ratio.high)})"
     also = f" In the same weeks: {', '.join(change.others)}." if change.others else ""
     return f"{moved} {certain}.{also}"
+
+
+def signed(ratio: float) -> str:
+    """Return by how much something changed, in percent with its sign."""
+    return f"{ratio - 1:+.0%}".replace("-", "−")
 
 
 def day_text(at: int) -> str:
@@ -190,7 +200,8 @@ def day_text(at: int) -> str:
     return to_iso(day_of(at) * DAY)[:10]
 
 
-def _counts(journeys: Any, first: int, last: int, segment: str, source: str) -> dict[str, dict[int, int]]:
+def _counts(tables: Tables, first: int, last: int, segment: str, source: str) -> dict[str, dict[int, int]]:
+    journeys = tables.journeys
     if segment:
         journeys = journeys.filter(journeys.segment == segment)
     if source:
@@ -202,15 +213,17 @@ def _counts(journeys: Any, first: int, last: int, segment: str, source: str) -> 
         ("pqas", accounts, "hot_at"),
         ("won", accounts, "won_at"),
     )
-    return {name: _by_week(rows, column, first, last) for name, rows, column in asked}
+    return {
+        name: {first + week: number for week, number in tables.rows(_by_week(rows, column, first, last))}
+        for name, rows, column in asked
+    }
 
 
-def _by_week(rows: Any, column: str, first: int, last: int) -> dict[int, int]:
-    at = rows[column]
-    within = rows.filter((at >= _begin(first)) & (at < _begin(last + 1)))
-    weeks = within.mutate(week=((within[column] - _begin(first)) // _WEEK).cast("int64"))
-    found = weeks.group_by("week").aggregate(number=weeks.count()).to_pandas()
-    return {first + int(week): int(number) for week, number in zip(found["week"], found["number"], strict=True)}
+def _by_week(rows: ir.Table, column: str, first: int, last: int) -> ir.Table:
+    """Return how many rows have an instant in each week, by the week's place after the first."""
+    within = rows.filter((rows[column] >= _begin(first)) & (rows[column] < _begin(last + 1)))
+    weeks = within.select(week=((within[column] - _begin(first)) / _WEEK).floor().cast("int64"))
+    return weeks.group_by("week").aggregate(number=weeks.count()).select("week", "number")
 
 
 def _change(weeks: Sequence[Week], markers: Sequence[Marker], marker: Marker, volume: Volume) -> Change:
@@ -218,7 +231,6 @@ def _change(weeks: Sequence[Week], markers: Sequence[Marker], marker: Marker, vo
     before = [each for each in weeks if own - COMPARED_WEEKS <= _week_of(each.begins_at) < own]
     after = [each for each in weeks if own < _week_of(each.begins_at) <= own + COMPARED_WEEKS and each.is_over]
     counts = [sum(getattr(each, volume) for each in side) for side in (before, after)]
-    ratio, low, high = _ratio(counts[1], len(after), counts[0], len(before))
     others = [
         f"{each.kind} {each.name}"
         for each in markers
@@ -226,22 +238,9 @@ def _change(weeks: Sequence[Week], markers: Sequence[Marker], marker: Marker, vo
     ]
     return Change(
         marker=marker, volume=volume, weeks_before=len(before), weeks_after=len(after),
-        before=counts[0], after=counts[1], ratio=ratio, low=low, high=high, others=tuple(others),
+        before=counts[0], after=counts[1], ratio=rate_ratio(counts[1], len(after), counts[0], len(before)),
+        others=tuple(others),
     )  # fmt: skip
-
-
-def _ratio(count: int, weeks: int, base: int, base_weeks: int) -> tuple[float | None, float | None, float | None]:
-    """Return the ratio of two Poisson rates with its exact 95 % interval.
-
-    Given both together, the one is binomial: J. Przyborowski and H. Wilenski, Biometrika 31 (1940).
-    """
-    from statsmodels.stats.proportion import proportion_confint
-
-    if not (weeks and base_weeks and base):
-        return None, None, None
-    low, high = proportion_confint(count, count + base, alpha=1 - CONFIDENCE, method="beta")
-    in_time = base_weeks / weeks
-    return count / base * in_time, float(low) / (1 - float(low)) * in_time, float(high) / (1 - float(high)) * in_time
 
 
 def _week_of(at: int) -> int:
