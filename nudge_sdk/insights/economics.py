@@ -208,10 +208,9 @@ def ratio_words(found: Economics) -> str:
         return f"No {missing} customer was won in this time, so the two cannot be compared."
     if found.ratio is None or pql.cac is None or other.cac is None:
         return "Nothing was spent on one of the two, so they cannot be compared."
-    high = f"{found.ratio.high:,.1f}" if found.ratio.high is not None else "any number of"
     start = f"A customer who came as a PQL cost {amount_text(pql.cac)}, another one {amount_text(other.cac)}"
-    times = f"{found.ratio.ratio:,.1f} times as much ({found.ratio.low:,.1f} to {high} times)"
-    is_told_apart = found.ratio.low > 1 or (found.ratio.high is not None and found.ratio.high < 1)
+    times = f"{found.ratio.ratio:,.1f} times as much ({found.ratio.low:,.1f} to {found.ratio.high:,.1f} times)"
+    is_told_apart = found.ratio.low > 1 or found.ratio.high < 1
     return f"{start}, {times}." if is_told_apart else f"{start}: too few were won to tell the two apart."
 
 

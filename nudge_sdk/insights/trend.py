@@ -181,7 +181,7 @@ def change_words(change: Change) -> str:
     """Return how the volume changed at a marker, as a sentence."""
     what = {"pqls": "PQLs", "pqas": "PQAs"}[change.volume]
     start = f"{change.marker.kind.capitalize()} {change.marker.name}: {what} went"
-    if change.ratio is None or change.ratio.high is None:
+    if change.ratio is None:
         return f"{start} from {change.before} to {change.after}: too few weeks, or too few of them, to compare."
     before, after, ratio = change.before / change.weeks_before, change.after / change.weeks_after, change.ratio
     moved = f"{start} from {before:.1f} to {after:.1f} a week, {signed(ratio.ratio)}"

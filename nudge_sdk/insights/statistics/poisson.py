@@ -8,11 +8,11 @@ from nudge_sdk.insights.statistics.intervals import CONFIDENCE
 
 
 class RateRatio(msgspec.Struct, frozen=True, kw_only=True):
-    """How many times one rate is another, with its exact interval; ``high`` is None where there is no end."""
+    """How many times one rate is another, with its exact interval."""
 
     ratio: float
     low: float
-    high: float | None
+    high: float
 
 
 def rate_ratio(count: int, over: float, base: int, base_over: float) -> RateRatio | None:
@@ -36,9 +36,7 @@ def rate_ratio(count: int, over: float, base: int, base_over: float) -> RateRati
         return None
     low, high = (float(end) for end in proportion_confint(count, count + base, alpha=1 - CONFIDENCE, method="beta"))
     scale = base_over / over
-    return RateRatio(
-        ratio=count / base * scale, low=low / (1 - low) * scale, high=high / (1 - high) * scale if high < 1 else None
-    )
+    return RateRatio(ratio=count / base * scale, low=low / (1 - low) * scale, high=high / (1 - high) * scale)
 
 
 def count_interval(count: int) -> tuple[float, float]:
