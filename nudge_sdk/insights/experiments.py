@@ -38,7 +38,7 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
     """What was decided before an experiment began.
 
     Attributes:
-        kind, key, name, goal, unit, window_days, is_randomised: As of the report.
+        kind, key, name, goal, unit, window_days, is_randomised, holdout, ended_with: As of the report.
         arms: Names of the control and of the treated arm.
         shares: The configured ratio by name of arm; None where none was said.
         plan: The size, worked out from a baseline and an effect.
@@ -54,6 +54,8 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
     unit: Literal["account", "member", "row"]
     window_days: int | None = None
     is_randomised: bool = True
+    holdout: Literal["overall", "own", ""] = ""
+    ended_with: int | None = None
     arms: tuple[str, str] = (CONTROL, TREATED)
     shares: Mapping[str, float] | None = None
     plan: Plan | None = None
@@ -128,6 +130,8 @@ def report_of(design: Design, units: Units, now: int) -> LiftReport:
         unit=design.unit,
         window_days=design.window_days,
         is_randomised=design.is_randomised,
+        holdout=design.holdout,
+        ended_with=design.ended_with,
         control=_arm(design, units, is_observed, is_treated=False),
         treated=_arm(design, units, is_observed, is_treated=True),
         plan=design.plan if design.is_randomised else None,

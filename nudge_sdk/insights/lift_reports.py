@@ -103,6 +103,8 @@ class LiftReport(msgspec.Struct, frozen=True, kw_only=True):
         window_days: How long after its first exposure a unit may meet the goal; None of a table.
         is_randomised: Whether chance decided who is withheld. If not, the report is association, has no verdict, and is
             never called lift.
+        holdout: Which holdout withheld: the overall one, or the nudge's own; empty where none did.
+        ended_with: Number of the last definition that withheld so; None while it is in force.
         control, treated: The arms.
         plan: The size fixed beforehand; None where none was.
         progress: How far it is.
@@ -125,6 +127,8 @@ class LiftReport(msgspec.Struct, frozen=True, kw_only=True):
     unit: Literal["account", "member", "row"]
     window_days: int | None
     is_randomised: bool
+    holdout: Literal["overall", "own", ""]
+    ended_with: int | None
     control: Arm
     treated: Arm
     plan: Plan | None
