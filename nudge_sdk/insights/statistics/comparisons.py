@@ -48,8 +48,8 @@ def compare(control: tuple[int, int], treated: tuple[int, int], *, confidence: f
     Raises:
         ValueError: More met the goal than there are.
     """
-    low, high = newcombe(control, treated, confidence=confidence)
     rates = rate(*control, confidence), rate(*treated, confidence)
+    low, high = newcombe(control, treated, confidence=confidence)
     shares = [each.share for each in rates]
     lift, lift_low, lift_high = _relative(*rates)
     return Difference(
