@@ -91,6 +91,7 @@ __all__ = [
     "decode_standing",
     "encode_standing",
     "evaluate",
+    "gates_hold",
     "is_opted_out",
     "join_standings",
     "judge",
@@ -225,12 +226,16 @@ def phase_of(episode: Episode | None, segment: Segment, at: int) -> str:
     return "rest" if day_of(at) < _rest_over(episode, segment) else ""
 
 
-def _enters(rule: EntryRule | None, subject: Judged, found: tuple[int, int, int], at: int) -> bool:
-    if rule is None:
-        return False
-    score, fit, mask = found
-    if score < rule.score:
-        return False
+def gates_hold(rule: EntryRule, subject: Judged, found: tuple[int, int, int], at: int) -> bool:
+    """Whether everything holds that a tier needs beside its score.
+
+    Args:
+        rule: What it takes to enter the tier.
+        subject: Who is judged.
+        found: Score, fit and reached milestones, as of ``at``.
+        at: The instant, in microseconds.
+    """
+    _, fit, mask = found
     for gate in rule.gates:
         if (mask & gate.mask).bit_count() < gate.at_least:
             return False
@@ -239,6 +244,10 @@ def _enters(rule: EntryRule | None, subject: Judged, found: tuple[int, int, int]
         if gate.active_users and active_users(subject.account, at, gate.days) < gate.active_users:
             return False
     return True
+
+
+def _enters(rule: EntryRule | None, subject: Judged, found: tuple[int, int, int], at: int) -> bool:
+    return rule is not None and found[0] >= rule.score and gates_hold(rule, subject, found, at)
 
 
 def _entered(by: SubjectRules, subject: Judged, found: tuple[int, int, int], at: int) -> Tier:
