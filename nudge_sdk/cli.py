@@ -22,6 +22,8 @@ _COMMANDS = {
     "explain": "nudge_sdk.commands.asking:explain",
     "decide": "nudge_sdk.commands.asking:decide",
     "replay": "nudge_sdk.commands.dumping:replay",
+    "refresh": "nudge_sdk.commands.refreshing:refresh",
+    "what-if": "nudge_sdk.commands.whatif:what_if",
     "worker": "nudge_sdk.commands.running:worker",
     "migrate": "nudge_sdk.commands.running:migrate",
     "doctor": "nudge_sdk.commands.doctor:doctor",

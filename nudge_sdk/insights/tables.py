@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from nudge_sdk.errors import SetupError
+
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
@@ -155,5 +157,30 @@ def opened_tables(
         SetupError: Not exactly one of both is said, it is not there, or the engine is not installed.
         StoreError: The store does not answer.
     """
+    if (store is None) == (archive is None):
+        raise SetupError("say a store or an archive: --store URL or --archive FOLDER")
+    if store is not None:
+        if engine not in (None, "store"):
+            raise SetupError(f"{engine} reads an archive: write one with nudge archive, and say --archive FOLDER")
+        from nudge_sdk.insights.store_tables import opened_store_tables
+
+        with opened_store_tables(store) as tables:
+            yield tables
+        return
     raise NotImplementedError
-    yield
+
+
+def loaded_ibis(backend: str) -> Any:
+    """Return Ibis, with what one of its backends needs.
+
+    Raises:
+        SetupError: It is not installed.
+    """
+    extra = "spark" if backend == "pyspark" else "insights"
+    try:
+        import ibis
+
+        getattr(ibis, backend)
+    except (ImportError, AttributeError) as error:
+        raise SetupError(f"reports need more packages: pip install 'nudge-sdk[{extra}]' ({error})") from error
+    return ibis

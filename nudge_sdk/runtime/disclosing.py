@@ -13,12 +13,14 @@ from nudge_sdk.rules.state import unpack
 from nudge_sdk.rules.times import to_iso
 from nudge_sdk.runtime.intake import Intake
 from nudge_sdk.runtime.person import Person, find, records_of
+from nudge_sdk.store.journey_rows import Journey, journeys_of
 from nudge_sdk.store.protocol import Alias, Store, SubjectRow
 
 WAIT = 10.0
 """Seconds to wait for others that write."""
 
 _INSTANTS = frozenset({"at", "observed_at", "started_at", "ended_at"})
+_OF_JOURNEYS = frozenset(name for name in Journey.__struct_fields__ if name.endswith("_at"))
 _LOGS = {"transitions": "transitions", "episodes": "episodes", "milestones": "reached", "nudges": "exposures"}
 
 
@@ -49,6 +51,7 @@ def disclose(intake: Intake, standing: Callable[[Key], Any], *, user_id: str, ac
         "events": [_event(record) for record in records],
         "aliases": _unique(map(_alias, aliases)),
         **{name: _log(store, attribute, person) for name, attribute in _LOGS.items()},
+        "journeys": [_journey(row) for row in journeys_of(store, sorted(person.keys))],
         "set_aside": [
             {"line": row.line.decode(errors="replace"), "reason": row.reason, "at": to_iso(row.at)}
             for row in store.quarantined()
@@ -92,6 +95,13 @@ def _alias(alias: Alias) -> dict[str, Any]:
         "to_user": alias.to_user_id,
         "at": to_iso(alias.at),
     }
+
+
+def _journey(journey: Journey) -> dict[str, Any]:
+    line = {name: getattr(journey, name) for name in journey.__struct_fields__ if name not in ("mark", "traits")}
+    for name in line.keys() & _OF_JOURNEYS:
+        line[name] = None if line[name] is None else to_iso(line[name])
+    return {"account": line.pop("account_id"), "user": line.pop("user_id"), **line}
 
 
 def _unique(lines: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

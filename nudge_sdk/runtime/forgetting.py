@@ -27,6 +27,7 @@ from nudge_sdk.runtime.fold import Fold
 from nudge_sdk.runtime.intake import Intake
 from nudge_sdk.runtime.journal_files import journals
 from nudge_sdk.runtime.person import Person, find, records_of, resolve
+from nudge_sdk.store.journey_rows import blank_journeys
 from nudge_sdk.store.protocol import Transaction
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ def _erase(transaction: Transaction, catalog: Catalog, now: int, buried: Person)
     for account_id in accounts:
         fold.recount(account_id, without_cause=ids)
     fold.write()
+    blank_journeys(transaction, accounts)
     days = frozenset(day_of(record.counted_at) for record in records)
     return _Erased(person, rows, tuple(accounts), len(kept) + of_dropped, days)
 

@@ -18,6 +18,7 @@ line_set_aside         warning  such a line was found and put into quarantine   
 events_too_old         warning  too old events came, refused; once a process      nudge_from
 line_unfinished        warning  a process died while it wrote its last line       nudge_journal
 journal_not_erased     warning  a journal keeps what it holds of one forgotten    nudge_path
+refresh_failed         warning  what the reports read is not up to date           nudge_cause
 close_incomplete       warning  not all was drained when the client was closed    nudge_cause
 store_late             info     what should commit at once goes by the journal    nudge_kind, nudge_cause
 store_busy             debug    a flush waits for others that write

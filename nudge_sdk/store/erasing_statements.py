@@ -14,6 +14,8 @@ BESIDE_EVENTS = (
     "nudge_exposures",
     "nudge_aliases",
     "nudge_bases",
+    "nudge_journeys",
+    "nudge_moved",
 )
 """Tables with an account and a user in each row, but for the events."""
 
@@ -29,7 +31,9 @@ ADD_TOMBSTONE = "INSERT INTO nudge_forgotten (digest, at) VALUES (?, ?) ON CONFL
 DELETE_TOMBSTONE = "DELETE FROM nudge_forgotten WHERE digest = ?"
 
 DELETE_OF_MEMBER = [f"DELETE FROM {table} WHERE account_id = ? AND user_id = ?" for table in BESIDE_EVENTS]
-DELETE_ALIASES_TO = "DELETE FROM nudge_aliases WHERE to_account_id = ? AND to_user_id = ?"
+DELETE_MOVES_TO = [
+    f"DELETE FROM {table} WHERE to_account_id = ? AND to_user_id = ?" for table in ("nudge_aliases", "nudge_moved")
+]
 DELETE_OF_ACCOUNT = [f"DELETE FROM {table} WHERE account_id = ?" for table in (*BESIDE_EVENTS, ACCOUNTS)]
 
 LINES_OF = {

@@ -137,7 +137,7 @@ def make_partition(name: str, first_day: int, end_day: int) -> tuple[str, str]:
 @cache
 def translated(statement: str) -> tuple[str, bool]:
     """Return a statement with the driver's marks for values, and whether those are numbered."""
-    numbered, count = re.subn(r"\?(\d)", r"%(p\1)s", statement)
+    numbered, count = re.subn(r"\?(\d+)", r"%(p\1)s", statement)
     return (numbered, True) if count else (statement.replace("?", "%s"), False)
 
 

@@ -69,7 +69,7 @@ class SqlErasing(ABC):
     def erase(self, erasure: Erasure) -> int:
         keys, accounts = erasure.keys, erasure.accounts
         count = sum(self.count(statement, key) for key in keys for statement in sql.DELETE_OF_MEMBER)
-        count += sum(self.count(sql.DELETE_ALIASES_TO, key) for key in keys)
+        count += sum(self.count(statement, key) for key in keys for statement in sql.DELETE_MOVES_TO)
         count += sum(self.count(statement, (each,)) for each in accounts for statement in sql.DELETE_OF_ACCOUNT)
         for key in (*keys, *((account_id, "") for account_id in accounts)):
             self.delete_subject(key)

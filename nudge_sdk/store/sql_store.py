@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
 
 from nudge_sdk.rules.bases import Base
 from nudge_sdk.rules.times import SECOND
@@ -23,6 +24,9 @@ from nudge_sdk.store.protocol import (
 )
 from nudge_sdk.store.subject_rows import subject_from
 
+if TYPE_CHECKING:
+    from nudge_sdk.store.sql_transaction import SqlTransaction
+
 LEASE_WAIT = 1.0
 """Seconds that taking or giving back a lease waits for other writers."""
 
@@ -37,6 +41,10 @@ class SqlStore(ABC):
     @abstractmethod
     def sqlalchemy_url(self) -> str:
         """The database as SQLAlchemy names it, for the admin and insights; it may hold a password."""
+
+    @abstractmethod
+    def transaction(self, *, wait: float) -> AbstractContextManager[SqlTransaction]:
+        """Begin a write transaction; see ``store.protocol.Store``."""
 
     @abstractmethod
     def _read(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:

@@ -1,0 +1,65 @@
+"""``nudge refresh``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from nudge_sdk.commands.opening import live_catalog, opened_store
+from nudge_sdk.commands.options import json_option, say_json, store_option
+from nudge_sdk.errors import StoreBusyError
+
+if TYPE_CHECKING:
+    from nudge_sdk.insights.journeys import Refreshed
+    from nudge_sdk.store.protocol import Store
+
+_TOLD_EVERY = 10_000
+
+
+@click.command()
+@store_option
+@json_option
+def refresh(store: str, as_json: bool) -> None:
+    """Roll up when each member and account came how far, so that reports need not read the events.
+
+    nudge worker does this every ten minutes, and every report does it before it is printed. Only those
+    of whom something changed are rolled up anew. It can be broken off at any moment, and hosts go on
+    working meanwhile.
+
+    \b
+    Example:
+      nudge refresh --store sqlite:///nudge.db
+    """
+    with opened_store(store) as opened:
+        done = refreshed(opened)
+    if done is None:
+        raise StoreBusyError("another process is refreshing the journeys; try again when it is done")
+    if as_json:
+        say_json(done)
+    else:
+        click.echo(
+            f"{done.subjects} members and accounts: {done.changed} journeys written, {done.gone} deleted; "
+            f"{done.seconds:.1f} seconds"
+        )
+
+
+def refreshed(store: Store) -> Refreshed | None:
+    """Refresh the journeys of an open store, telling a person how far it is; None while another process is at it."""
+    from nudge_sdk.insights.journeys import refresh as run
+    from nudge_sdk.runtime.recorder import present
+
+    return run(store, live_catalog(store).rules, present(), _progress())
+
+
+def _progress() -> Callable[[int], None] | None:
+    if not sys.stderr.isatty():
+        return None
+
+    def tell(subjects: int) -> None:
+        if subjects % _TOLD_EVERY == 0:
+            click.echo(f"{subjects} members and accounts looked at", err=True)
+
+    return tell
