@@ -17,7 +17,7 @@ from nudge_sdk.insights.statistics.intervals import Rate, rate
 from nudge_sdk.rules.authoring import fingerprint
 from nudge_sdk.rules.compiled import Rules, in_thousandths
 from nudge_sdk.rules.definition import Definition, Entry, Segment, Subject, Thresholds, Tier
-from nudge_sdk.rules.times import DAY
+from nudge_sdk.rules.times import DAY, to_iso
 
 if TYPE_CHECKING:
     import numpy as np
@@ -440,3 +440,38 @@ def _entry(segment: Segment, subject: Subject, tier: Tier) -> Entry | None:
 def _without_scores(thresholds: Thresholds) -> Thresholds:
     warm, hot = (each and replace(each, score=0) for each in (thresholds.warm, thresholds.hot))
     return Thresholds(warm=warm, hot=hot)
+
+
+def what_if_words(found: WhatIf) -> list[str]:
+    """Return what would have been different, in lines for people."""
+    told = "" if found.share == 1 else f" (told from {found.share:.1%} of all accounts; numbers a week are of all)"
+    lines = [f"Replayed up to {to_iso(found.until)}{told}. A conversion counts within {found.days} days."]
+    for name, each in (("PQLs (members)", found.members), ("PQAs (accounts)", found.accounts)):
+        capacity = f"; sales can take {each.capacity}" if each.capacity is not None else ""
+        lines += [
+            f"{name}: {each.before.per_week:.1f} a week before, {each.after.per_week:.1f} after{capacity}",
+            f"  {each.entering} would newly qualify, {each.leaving} would no longer qualify",
+            f"  precision {_rate_words(each.before.precision)} before, {_rate_words(each.after.precision)} after",
+            f"  recall {_rate_words(each.before.recall)} before, {_rate_words(each.after.recall)} after",
+        ]
+    return lines
+
+
+def curve_words(curve: ThresholdCurve) -> list[str]:
+    """Return what each threshold would come to, in lines for people."""
+    lines = [
+        f"{'>' if each.threshold == curve.threshold else ' '} {each.threshold:g} points: {each.per_week:.1f} a week, "
+        f"precision {_rate_words(each.precision)}, recall {_rate_words(each.recall)}"
+        for each in curve.steps
+    ]
+    if curve.proposal is not None:
+        lines.append(
+            f"{curve.proposal:g} is the lowest threshold within the {curve.capacity} a week that sales can take"
+        )
+    return lines
+
+
+def _rate_words(found: Rate) -> str:
+    if found.share is None:
+        return "of nobody yet"
+    return f"{found.share:.0%} ({found.low:.0%} to {found.high:.0%}, {found.count} of {found.of})"
