@@ -87,6 +87,7 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         unit: Of the values; ``x_unit`` of the numbers across.
         title, x_title: Of the axes.
         least, most: Ends of the axis of values, where they are fixed.
+        pale_from: The place of the first label that is not whole yet; it and the rest are pale.
         has_diagonal: Whether a line shows where both axes are equal.
     """
 
@@ -103,6 +104,7 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     zones: tuple[Zone, ...] = ()
     least: float | None = None
     most: float | None = None
+    pale_from: int | None = None
     has_diagonal: bool = False
 
     @property

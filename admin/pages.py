@@ -14,6 +14,7 @@ from nudge_sdk.client import NudgeClient
 from nudge_sdk.rules.times import SECOND
 
 from .access import Actor, current_actor
+from .charts import percent, percent_range, signed_points, signed_range
 from .workspace import Workspace, open_workspace
 
 NOTICES = {
@@ -63,7 +64,11 @@ def go(endpoint: str, notice: str = "", **values: Any) -> AnyResponse:
     """Return the answer to a form that was taken: on to a page, with a notice."""
     if notice:
         values["notice"] = notice
-    place = url_for(endpoint, **values)
+    return go_to(url_for(endpoint, **values))
+
+
+def go_to(place: str) -> AnyResponse:
+    """Return the answer that leads on to an address of the admin's own."""
     if wants_part():
         return Response(status=200, headers={"HX-Redirect": place})
     return redirect(place, 303)
@@ -91,6 +96,8 @@ def forget_workspace() -> None:
 def add_pages(app: Flask, client: NudgeClient) -> None:
     """Give the app what its templates use, and its error pages."""
     app.jinja_env.filters.update(moment=moment, day=day, points=points, number=number)
+    app.jinja_env.filters.update(percent=percent, signed=signed_points)
+    app.jinja_env.globals.update(percent_range=percent_range, signed_range=signed_range)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(_known)
     app.register_error_handler(HTTPException, _failed)
@@ -148,4 +155,4 @@ def _failed(error: HTTPException) -> AnyResponse:
     return make_response(render_template("nudge_admin/error.html", title=title, text=text, status=status), status)
 
 
-__all__ = ["Blueprint", "current_client", "current_workspace", "forget_workspace", "go", "page", "wants_part"]
+__all__ = ["Blueprint", "current_client", "current_workspace", "forget_workspace", "go", "go_to", "page", "wants_part"]

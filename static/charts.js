@@ -5,7 +5,7 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 const isAcross = (chart) => chart.kind === "bars" || chart.kind === "dots";
-const isNumeric = (chart) => chart.kind === "lines" || chart.kind === "scatter";
+const isNumeric = (chart) => !chart.labels?.length;
 
 function palette(element) {
   const style = getComputedStyle(element);
@@ -49,13 +49,18 @@ function broken(text, most) {
 
 function dataset(chart, series, colours) {
   const own = colours.of(series.colour ?? "main");
-  const each = series.colours?.map((name) => colours.of(name)) ?? own;
-  const points = isNumeric(chart) ? series.values.map((y, place) => ({ x: series.xs[place], y })) : series.values;
+  const pale = chart.pale_from ?? Infinity;
+  const each = series.values.map((_, place) => {
+    const colour = series.colours ? colours.of(series.colours[place]) : own;
+    return place < pale ? colour : faded(colour, 0.4);
+  });
+  const points = series.xs ? series.values.map((y, place) => ({ x: series.xs[place], y })) : series.values;
   const shared = { label: series.name, data: points, series, own, borderColor: own, backgroundColor: each };
   if (chart.kind === "lines") {
     const dash = series.is_dashed ? [6, 4] : [];
     const shape = { stepped: series.is_stepped ? "before" : false, borderDash: dash, borderWidth: 2.5, tension: 0 };
-    return { ...shared, ...shape, pointRadius: 0, pointHitRadius: 12, spanGaps: false };
+    const segment = { borderDash: ({ p1DataIndex: place }) => (place < pale ? dash : [4, 4]) };
+    return { ...shared, ...shape, segment, pointRadius: series.xs ? 0 : 3, pointHitRadius: 12, spanGaps: false };
   }
   if (chart.kind === "scatter") return { ...shared, pointRadius: 5, pointHoverRadius: 7 };
   if (chart.kind === "dots") {
@@ -64,6 +69,12 @@ function dataset(chart, series, colours) {
       pointBorderColor: colours.surface, pointBorderWidth: 2, indexAxis: "y" };
   }
   return { ...shared, borderWidth: 0, borderRadius: 3, maxBarThickness: 34, categoryPercentage: 0.82, barPercentage: 0.9 };
+}
+
+// Every value that must have room: intervals, and what they are compared with.
+function ends(chart) {
+  const all = chart.series.flatMap((each) => [...each.values, ...(each.low ?? []), ...(each.high ?? [])]);
+  return [...all, ...(chart.levels ?? []).map((level) => level.value)].filter((value) => value != null);
 }
 
 function axes(chart, colours, width) {
@@ -76,7 +87,8 @@ function axes(chart, colours, width) {
     beginAtZero: chart.kind === "bars" || chart.kind === "columns",
     min: chart.least,
     max: chart.most,
-    grace: chart.most === undefined && !isNumeric(chart) ? "8%" : 0,
+    suggestedMin: Math.min(...ends(chart)),
+    suggestedMax: Math.max(...ends(chart)),
     grid,
     border: none,
     title: title(chart.title),
@@ -101,7 +113,7 @@ function config(chart, colours, width) {
     return `${chart.x_title ? `${chart.x_title}: ` : ""}${WRITE[chart.x_unit ?? "number"](first.parsed.x)}`;
   };
   return {
-    type: chart.kind === "scatter" ? "scatter" : isNumeric(chart) || chart.kind === "dots" ? "line" : "bar",
+    type: { scatter: "scatter", lines: "line", dots: "line" }[chart.kind] ?? "bar",
     data: { labels, datasets: chart.series.map((series) => dataset(chart, series, colours)) },
     plugins: [beneath(chart, colours), whiskers(chart), words(chart, colours)],
     options: {
@@ -109,8 +121,7 @@ function config(chart, colours, width) {
       responsive: true,
       maintainAspectRatio: false,
       animation: still.matches ? false : { duration: 250 },
-      font: { family: colours.font, size: 13 },
-      layout: { padding: { top: chart.marks ? 22 : 4, right: isAcross(chart) && hasTexts(chart) ? room(chart) : 8 } },
+      layout: { padding: { top: chart.marks ? 36 : 4, right: isAcross(chart) && hasTexts(chart) ? room(chart) : 8 } },
       interaction: { mode: isNumeric(chart) ? "nearest" : "index", axis: isAcross(chart) ? "y" : "x", intersect: false },
       scales: axes(chart, colours, width),
       plugins: {
@@ -182,7 +193,7 @@ function band(ctx, { series, own }, value, other) {
   const side = (ends) =>
     ends.flatMap((end, place) => {
       if (end === null) return [];
-      const [x, y] = [other.getPixelForValue(series.xs[place]), value.getPixelForValue(end)];
+      const [x, y] = [other.getPixelForValue(series.xs?.[place] ?? place), value.getPixelForValue(end)];
       const before = place && ends[place - 1] !== null && series.is_stepped;
       return before ? [[x, value.getPixelForValue(ends[place - 1])], [x, y]] : [[x, y]];
     });
@@ -258,7 +269,15 @@ function words(chart, colours) {
         if (isAcross(chart)) ctx.fillText(level.text, at, area.top + 9);
         else ctx.fillText(level.text, area.right - 4, at - 9);
       }
-      for (const mark of chart.marks ?? []) happened(ctx, colours, mark, place(other, chart, mark.x), area);
+      let free = -Infinity;
+      let row = 0;
+      for (const mark of [...(chart.marks ?? [])].sort((one, two) => one.x - two.x)) {
+        const x = place(other, chart, mark.x);
+        const width = ctx.measureText(mark.text).width;
+        row = x - width / 2 < free ? 1 - row : 0;
+        free = x + width / 2 + 6;
+        happened(ctx, colours, mark, x, row, area);
+      }
       ctx.restore();
     },
   };
@@ -283,13 +302,17 @@ function place(scale, chart, x) {
   return first + x * (second - first);
 }
 
-function happened(ctx, colours, mark, x, area) {
+function happened(ctx, colours, mark, x, row, area) {
   ctx.strokeStyle = ctx.fillStyle = colours.of(mark.colour);
   ctx.lineWidth = 1.5;
   ctx.setLineDash([2, 3]);
-  stroke(ctx, [x, area.top - 6, x, area.bottom]);
-  ctx.textAlign = x > area.right - 60 ? "end" : x < area.left + 60 ? "start" : "center";
-  ctx.fillText(mark.text, x, area.top - 14);
+  stroke(ctx, [x, area.top - 6 - row * 14, x, area.bottom]);
+  ctx.textAlign = "center";
+  const width = ctx.measureText(mark.text).width + 4;
+  ctx.fillStyle = colours.surface;
+  ctx.fillRect(x - width / 2, area.top - 21 - row * 14, width, 14);
+  ctx.fillStyle = colours.of(mark.colour);
+  ctx.fillText(mark.text, x, area.top - 14 - row * 14);
 }
 
 function draw(place) {
@@ -298,7 +321,9 @@ function draw(place) {
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", chart.says);
   place.replaceChildren(canvas);
-  drawn.set(place, new Chart(canvas, config(chart, palette(place), place.clientWidth)));
+  const colours = palette(place);
+  Object.assign(Chart.defaults.font, { family: colours.font, size: 13 });
+  drawn.set(place, new Chart(canvas, config(chart, colours, place.clientWidth)));
 }
 
 function drawAll() {

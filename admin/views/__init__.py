@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from . import accounts, checks, history, members, milestones, nudges, overview, playbooks, publishing, seen, segments
+from . import (
+    accounts,
+    checks,
+    economics,
+    history,
+    members,
+    milestones,
+    nudges,
+    overview,
+    playbooks,
+    proof,
+    publishing,
+    seen,
+    segments,
+    trend,
+)
 
 BLUEPRINTS = (
     overview.blueprint,
@@ -12,6 +27,9 @@ BLUEPRINTS = (
     milestones.blueprint,
     segments.blueprint,
     nudges.blueprint,
+    trend.blueprint,
+    economics.blueprint,
+    proof.blueprint,
     checks.blueprint,
     publishing.blueprint,
     history.blueprint,

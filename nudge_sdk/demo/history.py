@@ -112,9 +112,8 @@ class _Shown:
             return
         holdout = "overall" if account.is_held_out and at < self._now - RECENT * DAY else ""
         if not holdout and nudge == STILL_TESTED:
-            member = f"{row.account_id}/{row.user_id}"
-            is_out = is_held_out(bucket(f"holdout:{nudge}", "member", member), STILL_HELD_OUT)
-            holdout = "nudge" if is_out else ""
+            draw = bucket(f"holdout:{nudge}", "account", row.account_id)
+            holdout = "nudge" if is_held_out(draw, STILL_HELD_OUT) else ""
         kinds = ["withheld"] if holdout else ["offered", *self._answer()]
         for place, kind in enumerate(kinds):
             yield Exposure(

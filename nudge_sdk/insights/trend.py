@@ -168,7 +168,7 @@ def trend_words(found: Trend) -> list[str]:
     lines = [f"{'week of':<12}{'sign-ups':>9}{'PQLs':>7}{'PQAs':>7}{'won':>7}"]
     at: dict[int, list[str]] = {}
     for marker in found.markers:
-        at.setdefault(_week_of(marker.at), []).append(f"{marker.kind} {marker.name}")
+        at.setdefault(_week_of(marker.at), []).append(marker_words(marker))
     for week in found.weeks:
         said = [*at.get(_week_of(week.begins_at), []), *([] if week.is_over else ["not over yet"])]
         row = f"{day_text(week.begins_at):<12}{week.sign_ups:>9}{week.pqls:>7}{week.pqas:>7}{week.won:>7}"
@@ -180,7 +180,7 @@ def trend_words(found: Trend) -> list[str]:
 def change_words(change: Change) -> str:
     """Return how the volume changed at a marker, as a sentence."""
     what = {"pqls": "PQLs", "pqas": "PQAs"}[change.volume]
-    start = f"{change.marker.kind.capitalize()} {change.marker.name}: {what} went"
+    start = f"{marker_words(change.marker).capitalize()}: {what} went"
     if change.ratio is None:
         return f"{start} from {change.before} to {change.after}: too few weeks, or too few of them, to compare."
     before, after, ratio = change.before / change.weeks_before, change.after / change.weeks_after, change.ratio
@@ -188,6 +188,11 @@ def change_words(change: Change) -> str:
     certain = f"({signed(ratio.low)} to {signed(ratio.high)})"
     also = f" In the same weeks: {', '.join(change.others)}." if change.others else ""
     return f"{moved} {certain}.{also}"
+
+
+def marker_words(marker: Marker) -> str:
+    """Return what a marker is, such as "definition 3" or "release 5.0"."""
+    return f"{'definition' if marker.kind == 'publication' else 'release'} {marker.name}"
 
 
 def signed(ratio: float) -> str:
@@ -232,9 +237,7 @@ def _change(weeks: Sequence[Week], markers: Sequence[Marker], marker: Marker, vo
     after = [each for each in weeks if own < _week_of(each.begins_at) <= own + COMPARED_WEEKS and each.is_over]
     counts = [sum(getattr(each, volume) for each in side) for side in (before, after)]
     others = [
-        f"{each.kind} {each.name}"
-        for each in markers
-        if each != marker and abs(_week_of(each.at) - own) <= COMPARED_WEEKS
+        marker_words(each) for each in markers if each != marker and abs(_week_of(each.at) - own) <= COMPARED_WEEKS
     ]
     return Change(
         marker=marker, volume=volume, weeks_before=len(before), weeks_after=len(after),
