@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +60,16 @@ if TYPE_CHECKING:
     metavar="ZONE",
     help="IANA name of the zone of times that have none, such as UTC or Europe/Paris.",
 )
+@click.option(
+    "--goal",
+    "goals",
+    multiple=True,
+    metavar="EVENT=GOAL",
+    help="Rows of EVENT also say that GOAL was met, such as subscribed=paid; may be given several times.",
+)
+@click.option(
+    "--value-property", default="", metavar="NAME", help="With --goal: the property that says what it is worth."
+)
 @click.option("--dedupe", is_flag=True, help="Count equal rows without an id once.")
 @click.option(
     "--batch",
@@ -94,6 +104,7 @@ def import_history(file: str, store: str, quiet: bool, as_json: bool, **said: An
     Examples:
       nudge import events.jsonl --store sqlite:///nudge.db
       nudge import shop.csv.gz --time-col time --account-col company --timezone Europe/Paris
+      nudge import shop.csv.gz --timezone UTC --goal purchase=paid
       zcat *.gz | nudge import -
     """
     from nudge_sdk.importing import ImportRun, Rejects, Source
@@ -120,12 +131,14 @@ def import_history(file: str, store: str, quiet: bool, as_json: bool, **said: An
 
 def _rows(source: Source, said: dict[str, Any]) -> tuple[RowMaker, Iterator[Row | Refused]]:
     from nudge_sdk.importing import Columns, RowMaker, read_csv, read_segment
+    from nudge_sdk.importing.goals import with_conversions
     from nudge_sdk.runtime.recorder import present
 
+    goals = _goals(said["goals"])
     found = source.sniff() if said["form"] == "auto" else said["form"]
     maker = RowMaker(present, timezone=said["timezone"], dedupe=said["dedupe"])
     if found == "jsonl":
-        return maker, read_segment(source.stream, maker)
+        return maker, with_conversions(read_segment(source.stream, maker), goals, said["value_property"])
     columns = Columns(
         said["user_col"],
         said["event_col"],
@@ -134,7 +147,18 @@ def _rows(source: Source, said: dict[str, Any]) -> tuple[RowMaker, Iterator[Row 
         said["id_col"] or "",
         said["number_col"],
     )
-    return maker, read_csv(source.stream, maker, columns, delimiter=_delimiter(said["delimiter"]), name=source.name)
+    rows = read_csv(source.stream, maker, columns, delimiter=_delimiter(said["delimiter"]), name=source.name)
+    return maker, with_conversions(rows, goals, said["value_property"])
+
+
+def _goals(said: Iterable[str]) -> dict[str, str]:
+    goals = {}
+    for pair in said:
+        event, separator, goal = pair.rpartition("=")
+        if not (separator and event and goal):
+            raise click.UsageError(f"--goal {pair!r} is not EVENT=GOAL, such as subscribed=paid.")
+        goals[event] = goal
+    return goals
 
 
 def _delimiter(said: str) -> str:

@@ -158,6 +158,33 @@ def test_what_is_imported_is_history_with_all_other_columns_as_properties(run: R
     assert record.at == 1770080400 * 1_000_000
 
 
+def test_an_event_that_meets_a_goal_becomes_a_conversion_too_and_once(run: Run, store: str, tmp_path: Path) -> None:
+    file = csv_file(
+        tmp_path / "shop.csv",
+        HEADER,
+        "ada,campaign_sent,2026-02-03 10:00:00,1",
+        "ada,subscribed,2026-02-04 10:00:00,12.5",
+        "bob,subscribed,2026-02-04 10:00:00,",
+        "cyd,subscribed,2026-02-05 10:00:00,much",
+    )
+    words = ("--timezone", "UTC", "--goal", "subscribed=paid", "--value-property", "amount")
+    assert "6 accepted: 6 new, 0 already there; 1 set aside" in run("import", file, *words).stdout
+    assert "6 accepted: 0 new, 6 already there; 1 set aside" in run("import", file, *words).stdout
+    met = [(each.user_id, each.name, each.data) for each in records(store) if each.kind == "convert"]
+    assert sorted(met) == [("ada", "paid", {"value": 12.5}), ("bob", "paid", {})]
+    assert sum(each.name == "subscribed" for each in records(store)) == 3
+    (line,) = rejected(tmp_path / "shop.csv.rejected.jsonl")
+    assert line["line"] == 5
+    assert "'much' is not a number" in line["reason"]
+
+
+def test_a_goal_that_is_no_pair_is_refused(run: Run, tmp_path: Path) -> None:
+    file = csv_file(tmp_path / "a.csv", HEADER, "ada,campaign_sent,2026-02-03 10:00:00,1")
+    done = run("import", file, *CSV_OPTIONS, "--goal", "paid")
+    assert done.exit_code == 2
+    assert "'paid' is not EVENT=GOAL" in done.output
+
+
 def test_bad_rows_are_set_aside_with_line_and_reason_and_the_rest_goes_on(run: Run, store: str, tmp_path: Path) -> None:
     file = tmp_path / "mixed.csv"
     file.write_bytes(
