@@ -128,6 +128,7 @@ def report_of(design: Design, units: Units, now: int) -> LiftReport:
         name=design.name,
         goal=design.goal,
         unit=design.unit,
+        confidence=design.confidence,
         window_days=design.window_days,
         is_randomised=design.is_randomised,
         holdout=design.holdout,

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from nudge_sdk.rules.definition import Definition, Subject
+from nudge_sdk.rules.definition import Definition, Goal, Holdout, Nudge, Subject
 from nudge_sdk.rules.selection import own_holdout_unit
+from nudge_sdk.store.protocol import DefinitionRow
 
 
 class Drawing(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +34,42 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
     def is_random(self) -> bool:
         """Whether chance puts some units on each side."""
         return 0 < self.share < 1
+
+
+class _NudgeDrawn(msgspec.Struct, frozen=True):
+    key: str
+    placement: str = ""
+    name: str = ""
+    goal: str = ""
+    holdout: float = 0
+
+
+class _Drawn(msgspec.Struct, frozen=True):
+    """What of a stored definition says how holdouts are drawn; all else is passed over."""
+
+    holdout: Holdout = Holdout()
+    goals: tuple[Goal, ...] = Definition().goals
+    nudges: tuple[_NudgeDrawn, ...] = ()
+
+
+def published_holdouts(rows: Sequence[DefinitionRow]) -> tuple[Definition, ...]:
+    """Return the definitions that ever were in force, oldest first, with what holdouts need of them and no more.
+
+    Args:
+        rows: As the store has them; one that cannot be read is left out.
+    """
+    decoder = msgspec.json.Decoder(_Drawn)
+    found = []
+    for row in rows:
+        if row.live_at is None:
+            continue
+        try:
+            drawn = decoder.decode(row.document)
+        except msgspec.MsgspecError:
+            continue
+        nudges = tuple(Nudge(**msgspec.structs.asdict(each)) for each in drawn.nudges)
+        found.append(Definition(number=row.number, holdout=drawn.holdout, goals=drawn.goals, nudges=nudges))
+    return tuple(found)
 
 
 def overall_drawing(definitions: Sequence[Definition]) -> Drawing | None:

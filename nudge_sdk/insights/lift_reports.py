@@ -100,6 +100,7 @@ class LiftReport(msgspec.Struct, frozen=True, kw_only=True):
         name: For people.
         goal: Key of the goal, or the outcome column.
         unit: What is counted: accounts where the account is the buyer, else members; rows of a table.
+        confidence: Of the intervals: 0.95, and more where several arms are compared with one control.
         window_days: How long after its first exposure a unit may meet the goal; None of a table.
         is_randomised: Whether chance decided who is withheld. If not, the report is association, has no verdict, and is
             never called lift.
@@ -125,6 +126,7 @@ class LiftReport(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     goal: str
     unit: Literal["account", "member", "row"]
+    confidence: float
     window_days: int | None
     is_randomised: bool
     holdout: Literal["overall", "own", ""]

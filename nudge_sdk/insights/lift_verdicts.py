@@ -43,13 +43,18 @@ def points(difference: float, digits: int = 1) -> str:
     return (written[1:] if not float(written) else written).replace("-", "−")
 
 
-def rate_words(found: Rate) -> str:
+def interval_name(confidence: float) -> str:
+    """Return what an interval is called."""
+    return f"{100 * confidence:.3g} % interval"
+
+
+def rate_words(found: Rate, confidence: float) -> str:
     """Return a rate with its interval."""
     if found.share is None:
         return "nobody yet"
     return (
-        f"{found.count:,} of {found.of:,} ({percent(found.share)}; 95 % interval {percent(found.low)} to "
-        f"{percent(found.high)})"
+        f"{found.count:,} of {found.of:,} ({percent(found.share)}; {interval_name(confidence)} "
+        f"{percent(found.low)} to {percent(found.high)})"
     )
 
 
@@ -114,5 +119,6 @@ def _compared(report: LiftReport, final: Difference, ends: Difference | Clustere
     clear = "" if ends.low > 0 or ends.high < 0 else " Chance alone may well explain that."
     return (
         f"Of those {report.treated.name} {percent(treated)} met the goal, of those {report.control.name} "
-        f"{percent(control)}: {way} (95 % interval {points(ends.low)} to {points(ends.high)} points).{clear}"
+        f"{percent(control)}: {way} ({interval_name(report.confidence)} {points(ends.low)} to {points(ends.high)} "
+        f"points).{clear}"
     )

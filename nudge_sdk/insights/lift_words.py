@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nudge_sdk.insights.lift_reports import Arm, LiftReport, Live
-from nudge_sdk.insights.lift_verdicts import percent, points, rate_words, units_words
+from nudge_sdk.insights.lift_verdicts import interval_name, percent, points, rate_words, units_words
 from nudge_sdk.insights.statistics.balance import MISMATCH_BELOW
 from nudge_sdk.insights.statistics.power import Plan
 
@@ -51,7 +51,7 @@ def _lines(report: LiftReport) -> Iterator[str]:
 
 
 def _arm(arm: Arm, report: LiftReport) -> str:
-    text = f"{arm.name}: {units_words(arm.units, report.unit)}; {rate_words(arm.seen)} met the goal"
+    text = f"{arm.name}: {units_words(arm.units, report.unit)}; {rate_words(arm.seen, report.confidence)} met the goal"
     if arm.waiting:
         text += f"; {arm.waiting:,} not yet observed, {arm.waiting_won:,} of them met it so far"
     return f"{text}."
@@ -78,14 +78,14 @@ def _final(report: LiftReport) -> Iterator[str]:
     final = report.final
     if final is None or final.difference is None:
         return
-    lift = ""
+    lift, interval = "", interval_name(report.confidence)
     if final.lift is not None and final.lift_low is not None and final.lift_high is not None:
         lift = (
-            f"; relative lift {points(final.lift, 0)} % (95 % interval {points(final.lift_low, 0)} to "
+            f"; relative lift {points(final.lift, 0)} % ({interval} {points(final.lift_low, 0)} to "
             f"{points(final.lift_high, 0)} %)"
         )
     yield (
-        f"At the planned end: {points(final.difference)} points (95 % interval {points(final.low)} to "
+        f"At the planned end: {points(final.difference)} points ({interval} {points(final.low)} to "
         f"{points(final.high)}){lift}; p = {final.p_value:.2g}."
     )
     clustered = report.final_clustered
