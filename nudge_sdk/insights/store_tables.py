@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from nudge_sdk.errors import SetupError, StoreBusyError, StoreError
+from nudge_sdk.insights.archive_format import MOVED_COLUMNS
 from nudge_sdk.insights.engines import PostgresqlSpeech, Speech, SqliteSpeech, SqlTables
 from nudge_sdk.insights.rolling import LARGEST_VALUE
-from nudge_sdk.insights.tables import Name, loaded_ibis
+from nudge_sdk.insights.tables import SCHEMAS, Name, loaded_ibis
 from nudge_sdk.runtime.recorder import present
 from nudge_sdk.store import open_store, shown
 from nudge_sdk.store.journey_rows import read_rollup
@@ -41,7 +42,7 @@ def opened_store_tables(url: str) -> Iterator[SqlTables]:
         if not store.schema_is_current():
             raise SetupError(f"{shown(url)} has not this release's tables; run: nudge migrate --store {shown(url)}")
         rollup = read_rollup(store, "journeys")
-        has_moves = bool(store._read_long("SELECT 1 FROM nudge_moved LIMIT 1"))
+        has_moves = _has_moves(store)
         location = store.sqlalchemy_url
     opened = _sqlite if location.startswith(_SQLITE) else _postgresql
     with opened(location, has_moves=has_moves) as tables:
@@ -75,6 +76,20 @@ def store_selects(speech: Speech, *, has_moves: bool) -> dict[Name, str]:
         "transitions": owned.select("nudge_transitions", "e.at, e.from_tier, e.tier, e.cause, e.definition"),
         "reached": owned.first_reached(),
     }
+
+
+def selects_of(store: SqlStore) -> dict[str, tuple[str, dict[str, str]]]:
+    """Return of each table but the events its query and its columns, and of who moved: what an archive is made of."""
+    speech = SqliteSpeech() if store.sqlalchemy_url.startswith(_SQLITE) else PostgresqlSpeech()
+    selects = store_selects(speech, has_moves=_has_moves(store))
+    found: dict[str, tuple[str, dict[str, str]]] = {
+        name: (query, SCHEMAS[name]) for name, query in selects.items() if name != "events"
+    }
+    return found | {"moved": (f"SELECT {', '.join(MOVED_COLUMNS)} FROM nudge_moved", MOVED_COLUMNS)}
+
+
+def _has_moves(store: SqlStore) -> bool:
+    return bool(store._read_long("SELECT 1 FROM nudge_moved LIMIT 1"))
 
 
 class _Owned:

@@ -167,7 +167,12 @@ def opened_tables(
         with opened_store_tables(store) as tables:
             yield tables
         return
-    raise NotImplementedError
+    if engine == "store":
+        raise SetupError("an archive is read by duckdb or spark: say --engine duckdb")
+    from nudge_sdk.insights.archive_tables import opened_archive_tables
+
+    with opened_archive_tables(Path(archive or ""), engine or "duckdb") as tables:
+        yield tables
 
 
 def loaded_ibis(backend: str) -> Any:
