@@ -145,28 +145,22 @@ def percent_range(low: float | None, high: float | None) -> str:
 
 def signed_points(difference: float | None) -> str:
     """Return a difference of shares in percentage points, with its sign."""
-    return "–" if difference is None else f"{difference * 100:+.1f} points".replace("-", "−")
+    return "–" if difference is None else f"{_signed(difference)} points"
 
 
 def signed_range(low: float | None, high: float | None) -> str:
     """Return an interval of a difference of shares in percentage points."""
-    if low is None or high is None:
-        return "–"
-    return f"{low * 100:+.1f} to {high * 100:+.1f} points".replace("-", "−")
-
-
-def one_of(share: float | None) -> str:
-    """Return a share as people say it: "1 in 4", "all", "none"; in percent where that says more."""
-    if share is None:
-        return "nobody"
-    if share <= 0 or share >= 1:
-        return "none" if share <= 0 else "all"
-    return f"1 in {round(1 / share)}" if share < 0.55 else percent(share)
+    return "–" if low is None or high is None else f"{_signed(low)} to {_signed(high)}"
 
 
 def joined(names: Sequence[str]) -> str:
     """Return names as a sentence has them."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _signed(difference: float) -> str:
+    written = f"{difference * 100:+.1f}"
+    return "0.0" if not float(written) else written.replace("-", "−")
 
 
 __all__ = [
@@ -180,7 +174,6 @@ __all__ = [
     "Zone",
     "colours_of",
     "joined",
-    "one_of",
     "percent",
     "percent_range",
     "signed_points",

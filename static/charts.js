@@ -121,7 +121,7 @@ function config(chart, colours, width) {
       responsive: true,
       maintainAspectRatio: false,
       animation: still.matches ? false : { duration: 250 },
-      layout: { padding: { top: chart.marks ? 36 : 4, right: isAcross(chart) && hasTexts(chart) ? room(chart) : 8 } },
+      layout: { padding: { top: chart.marks ? 36 : isAcross(chart) && (chart.levels || chart.zones) ? 20 : 4, right: isAcross(chart) && hasTexts(chart) ? room(chart) : 8 } },
       interaction: { mode: isNumeric(chart) ? "nearest" : "index", axis: isAcross(chart) ? "y" : "x", intersect: false },
       scales: axes(chart, colours, width),
       plugins: {
@@ -259,14 +259,14 @@ function words(chart, colours) {
         ctx.fillStyle = colours.muted;
         const middle = (value.getPixelForValue(zone.low) + value.getPixelForValue(zone.high)) / 2;
         ctx.textAlign = isAcross(chart) ? "center" : "end";
-        if (isAcross(chart)) ctx.fillText(zone.text, middle, area.top + 9);
+        if (isAcross(chart)) ctx.fillText(zone.text, middle, area.top - 9);
         else ctx.fillText(zone.text, area.right - 6, middle);
       }
       for (const level of chart.levels ?? []) {
         ctx.fillStyle = colours.muted;
         const at = value.getPixelForValue(level.value);
         ctx.textAlign = isAcross(chart) ? "center" : "end";
-        if (isAcross(chart)) ctx.fillText(level.text, at, area.top + 9);
+        if (isAcross(chart)) ctx.fillText(level.text, at, area.top - 9);
         else ctx.fillText(level.text, area.right - 4, at - 9);
       }
       let free = -Infinity;

@@ -72,12 +72,13 @@ def trait_names(tables: Tables) -> list[str]:
     return sorted({name for (traits,) in rows for name in msgspec.json.decode(traits or "{}")})
 
 
-def report_page(template: str, make: Callable[[Tables], dict[str, Any]]) -> Response:
+def report_page(template: str, make: Callable[[Tables], dict[str, Any]], *, status: int = 200) -> Response:
     """Return a page with a report; without the packages it takes, a page that says which.
 
     Args:
         template: With the block ``results``.
         make: Returns what the template shows.
+        status: Of the answer; 422 for a form with problems.
     """
     client = current_client()
     store = client.store
@@ -94,7 +95,7 @@ def report_page(template: str, make: Callable[[Tables], dict[str, Any]]) -> Resp
         return _unavailable(template, str(error))
     except StoreError as error:
         return _unavailable(template, f"The store did not answer: {error}. Try again in a moment.", status=503)
-    return page(template, block="results", problem="", as_of=as_of, **found)
+    return page(template, block="results", status=status, problem="", as_of=as_of, **found)
 
 
 def _unavailable(template: str, problem: str, *, status: int = 200) -> Response:

@@ -7,6 +7,7 @@ from . import (
     checks,
     economics,
     history,
+    lift,
     members,
     milestones,
     nudges,
@@ -17,6 +18,7 @@ from . import (
     seen,
     segments,
     trend,
+    what_if,
 )
 
 BLUEPRINTS = (
@@ -26,7 +28,9 @@ BLUEPRINTS = (
     seen.blueprint,
     milestones.blueprint,
     segments.blueprint,
+    what_if.blueprint,
     nudges.blueprint,
+    lift.blueprint,
     trend.blueprint,
     economics.blueprint,
     proof.blueprint,

@@ -33,8 +33,8 @@ DEPTHS = ("looked", "set up", "sent", "ready", "team")
 """How far an account gets: only sessions; domain and contacts; a campaign; three invitations too; the team works."""
 
 _SHARES = {"before": (30, 22, 23, 15, 10), "since": (22, 17, 26, 21, 14)}
-_PAYS = {"looked": 0.004, "set up": 0.02, "sent": 0.05, "ready": 0.12, "team": 0.22}
-_KEEN, _SHOWN = 0.24, 0.2
+_PAYS = {"looked": 0.004, "set up": 0.015, "sent": 0.04, "ready": 0.05, "team": 0.1}
+_KEEN, _SHOWN = 0.24, 0.28
 """What sorting the audience, and being shown a prompt, add to the chance to pay."""
 
 _SOURCES = ("search", "search", "search", "referral", "referral", "ads", "ads", "partner")

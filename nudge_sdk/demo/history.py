@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from nudge_sdk.client import NudgeClient
 from nudge_sdk.demo.accounts import RECENT, WEEKS, MadeUp, made_up
 from nudge_sdk.demo.clock import DemoClock
+from nudge_sdk.insights.lift_plans import KeptPlan, keep_plan
 from nudge_sdk.rules.bucketing import bucket, is_held_out
 from nudge_sdk.rules.definition import Definition, Holdout, Nudge, Segment
 from nudge_sdk.rules.times import DAY, HOUR, MINUTE
@@ -50,6 +51,8 @@ def write_history(client: NudgeClient, clock: DemoClock, now: int, definition: D
     accounts, records = made_up(now, HOLDOUT)
     weeks = {end: list(each) for end, each in groupby(records, lambda record: _week_end(record.at, now))}
     versions = list(_versions(definition, now))
+    client.intake.ready()
+    keep_plan(client.store, KeptPlan(baseline=0.1, effect=0.25, at=versions[0][0], by="demo"))
     shown = _Shown({each.account: each for each in accounts}, now)
     for end in sorted(weeks):
         while versions and versions[0][0] <= end:
