@@ -15,6 +15,7 @@ from nudge_sdk.insights.lift_reports import (
     LiftReport,
     Live,
     Progress,
+    Verdict,
 )
 from nudge_sdk.insights.lift_verdicts import verdict_of
 from nudge_sdk.insights.statistics.balance import check_exposures, check_ratio
@@ -147,6 +148,9 @@ def report_of(design: Design, units: Units, now: int) -> LiftReport:
         reason="",
     )
     verdict, reason = verdict_of(report)
+    if verdict is Verdict.INVALID:
+        live = msgspec.structs.replace(report.live, shows="")
+        report = msgspec.structs.replace(report, live=live, final=None, final_clustered=None)
     return msgspec.structs.replace(report, verdict=verdict, reason=reason)
 
 

@@ -60,7 +60,8 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
         clusters: Accounts they are members of, where the interval allows for members of one being alike; else None.
         difference: Share of the treated minus share of the control, or None while an arm is empty.
         low, high: The always-valid interval, within -1 and 1.
-        shows: ``gain`` or ``harm`` where it lies wholly on one side of 0. It is no verdict.
+        shows: ``gain`` or ``harm`` where it lies wholly on one side of 0, of an experiment that is valid. It is no
+            verdict.
     """
 
     units: int
@@ -110,8 +111,8 @@ class LiftReport(msgspec.Struct, frozen=True, kw_only=True):
         plan: The size fixed beforehand; None where none was.
         progress: How far it is.
         live: The difference so far, always valid.
-        final: At the planned end: the difference among the planned units with the fixed interval; None before. Units
-            that come later change nothing in it.
+        final: At the planned end: the difference among the planned units with the fixed interval; None before, and
+            where it is invalid. Units that come later change nothing in it.
         final_clustered: The same with errors that allow for members of one account being alike, where units are members
             of shared accounts; the verdict then rests on it.
         ratio: Whether as many units are in each arm as was configured.
@@ -143,3 +144,76 @@ class LiftReport(msgspec.Struct, frozen=True, kw_only=True):
     left_out: int
     verdict: Verdict | None
     reason: str
+
+
+class LiftRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A report as one row of a table; shares and differences are 0 to 1, what is not known is empty."""
+
+    kind: str
+    key: str
+    name: str
+    goal: str
+    unit: str
+    verdict: str
+    control: str
+    control_won: int
+    control_of: int
+    control_share: float | None
+    treated: str
+    treated_won: int
+    treated_of: int
+    treated_share: float | None
+    waiting: int
+    planned: int | None
+    difference_so_far: float | None
+    always_valid_low: float
+    always_valid_high: float
+    difference: float | None
+    low: float | None
+    high: float | None
+    lift: float | None
+    lift_low: float | None
+    lift_high: float | None
+    p_value: float | None
+    ratio_p_value: float | None
+    in_both_arms: int
+    left_out: int
+    reason: str
+
+
+def row_of(report: LiftReport) -> LiftRow:
+    """Return a report as one row; the interval at the planned end is the one the verdict rests on."""
+    control, treated, final = report.control, report.treated, report.final
+    ends = report.final_clustered or final
+    return LiftRow(
+        kind=report.kind,
+        key=report.key,
+        name=report.name,
+        goal=report.goal,
+        unit=report.unit,
+        verdict=report.verdict.value if report.verdict else "association",
+        control=control.name,
+        control_won=control.seen.count,
+        control_of=control.seen.of,
+        control_share=control.seen.share,
+        treated=treated.name,
+        treated_won=treated.seen.count,
+        treated_of=treated.seen.of,
+        treated_share=treated.seen.share,
+        waiting=control.waiting + treated.waiting,
+        planned=report.progress.planned,
+        difference_so_far=report.live.difference,
+        always_valid_low=report.live.low,
+        always_valid_high=report.live.high,
+        difference=final.difference if final else None,
+        low=ends.low if ends else None,
+        high=ends.high if ends else None,
+        lift=final.lift if final else None,
+        lift_low=final.lift_low if final else None,
+        lift_high=final.lift_high if final else None,
+        p_value=final.p_value if final else None,
+        ratio_p_value=report.ratio.p_value if report.ratio.is_checked else None,
+        in_both_arms=report.exposures.several,
+        left_out=report.left_out,
+        reason=report.reason,
+    )

@@ -117,8 +117,9 @@ def _compared(report: LiftReport, final: Difference, ends: Difference | Clustere
     size = f"{100 * abs(final.difference):.1f} points"
     way = "as many" if not final.difference else f"{size} {'more' if final.difference > 0 else 'fewer'}"
     clear = "" if ends.low > 0 or ends.high < 0 else " Chance alone may well explain that."
+    those = "" if report.kind == "table" else "those "
     return (
-        f"Of those {report.treated.name} {percent(treated)} met the goal, of those {report.control.name} "
+        f"Of {those}{report.treated.name} {percent(treated)} met the goal, of {those}{report.control.name} "
         f"{percent(control)}: {way} ({interval_name(report.confidence)} {points(ends.low)} to {points(ends.high)} "
         f"points).{clear}"
     )

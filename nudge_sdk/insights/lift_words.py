@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nudge_sdk.insights.lift_reports import Arm, LiftReport, Live
+from nudge_sdk.insights.lift_reports import Arm, LiftReport, Live, Verdict
 from nudge_sdk.insights.lift_verdicts import interval_name, percent, points, rate_words, units_words
 from nudge_sdk.insights.statistics.balance import MISMATCH_BELOW
 from nudge_sdk.insights.statistics.power import Plan
@@ -42,7 +42,7 @@ def _lines(report: LiftReport) -> Iterator[str]:
     for arm in (report.treated, report.control):
         if arm.units or report.is_randomised:
             yield _arm(arm, report)
-    if report.control.units or report.is_randomised:
+    if report.control.units and report.verdict is not Verdict.INVALID:
         yield _live(report.live, report)
     yield from _final(report)
     if report.plan is not None:
