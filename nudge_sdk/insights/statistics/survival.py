@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import exp, log
+from typing import Any
 
 import msgspec
 
@@ -65,6 +67,43 @@ def kaplan_meier(
         confidence: Of the intervals, two-sided.
 
     Raises:
-        ValueError: The arguments differ in length, or a duration is negative.
+        ValueError: The arguments differ in length, or a duration or a count is negative.
     """
-    raise NotImplementedError
+    import numpy as np
+    from statsmodels.duration.survfunc import SurvfuncRight
+
+    lines = np.ones(len(durations), dtype=int) if counts is None else np.asarray(counts, dtype=int)
+    if not len(durations) == len(has_happened) == len(lines) or min([*durations, *lines], default=0) < 0:
+        raise ValueError("durations and counts must be as many as the events, and none negative")
+    # Weights would leave the library's standard errors without the factor of the estimate.
+    times = np.repeat(np.asarray(durations, dtype=float), lines)
+    happened = np.repeat(np.asarray(has_happened, dtype=int), lines)
+    if not len(times):
+        return Curve(watched=0, happened=0, points=(), median=None, longest=0.0)
+    fitted = SurvfuncRight(times, happened)
+    median = fitted.quantile(0.5)
+    return Curve(
+        watched=len(times),
+        happened=int(happened.sum()),
+        points=_points(fitted, confidence),
+        median=None if np.isnan(median) else float(median),
+        longest=float(times.max()),
+    )
+
+
+def _points(fitted: Any, confidence: float) -> tuple[Point, ...]:
+    from scipy.stats import norm
+
+    z = float(norm.ppf((1 + confidence) / 2))
+    columns = (fitted.surv_times, fitted.n_risk, fitted.n_events, fitted.surv_prob, fitted.surv_prob_se)
+    found: list[Point] = []
+    low = 0.0
+    for time, at_risk, events, survival, error in zip(*(column.tolist() for column in columns), strict=True):
+        high = 1.0
+        if survival > 0:
+            # On log(-log S); where nobody is left there is no error to go by, and the lower end stays as it was.
+            width = z * error / (survival * abs(log(survival)))
+            low, high = (1 - survival ** exp(sign * width) for sign in (-1, 1))
+        at = {"time": time, "at_risk": int(at_risk), "events": int(events)}
+        found.append(Point(**at, share=1 - survival, low=low, high=high))
+    return tuple(found)
