@@ -69,9 +69,9 @@ def quality_chart(curve: ThresholdCurve) -> Chart:
         least=0,
         most=1,
         series=(
-            _line("Precision: of those who qualify, so many convert", [each.precision for each in curve.steps], xs),
+            _line("Precision", [each.precision for each in curve.steps], xs),
             _line(
-                "Recall: of those who convert, so many had qualified",
+                "Recall",
                 [each.recall for each in curve.steps],
                 xs,
                 "second",

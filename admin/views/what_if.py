@@ -14,7 +14,7 @@ from nudge_sdk.rules.lint_findings import name_of
 
 from ..access import for_role
 from ..editing import with_document
-from ..pages import current_client, current_workspace, page, wants_part
+from ..pages import current_client, current_workspace, page
 from ..peaks import KeptPeaks
 from ..proof.whatif import NAMES, answer_of, quality_chart, rate_words, volume_chart
 from .segment_form import document_from, form_for
@@ -23,6 +23,7 @@ blueprint = Blueprint("what_if", __name__, url_prefix="/segments")
 
 EXTENSION = "nudge_kept_peaks"
 _TIERS: dict[str, tuple[Subject, Tier]] = {f"{subject}_{tier}": (subject, tier) for subject, tier in NAMES}
+_IRRELEVANT = {"name", "key", "notes"}
 _FIRST = ("account_hot", "member_warm", "account_warm", "member_hot")
 _NEEDED = "This takes more packages than the admin does; install them where it runs: pip install 'nudge-sdk[insights]'"
 
@@ -46,7 +47,8 @@ def look(key: str) -> Response:
         abort(404, f"There is no segment {key}.")
     form = form_for(workspace.definition, request.form, plain)
     trial = with_document(workspace, "segment", key, {**document_from(form, plain), "key": key})
-    if not form.validate() or trial.problems_of("segment", key):
+    form.validate()
+    if form.errors.keys() - _IRRELEVANT or trial.problems_of("segment", key):
         return _shown(key, {"problem": "What is typed has problems; mend them, and this follows."})
     return _page(key, trial.definition, request.form)
 
@@ -60,7 +62,7 @@ def _page(key: str, definition: Definition, asked: MultiDict[str, str]) -> Respo
 
 
 def _shown(key: str, context: dict[str, Any]) -> Response:
-    return page("segments/what_if.html", block="results", key=key, is_part=wants_part(), **context)
+    return page("segments/what_if.html", block="results", key=key, is_part=request.method == "POST", **context)
 
 
 def _context(key: str, definition: Definition, asked: MultiDict[str, str]) -> dict[str, Any]:
