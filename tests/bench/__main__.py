@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from tests.bench import cold, decide, drain, history, importing, imports, memory, postgresql, requests, track
+from tests.bench import cold, decide, drain, history, importing, imports, memory, postgresql, requests, track, whatif
 from tests.bench.harness import FULL, QUICK, Figure, Scale
 from tests.bench.table import table
 from tests.postgresql import programs
@@ -35,6 +35,7 @@ PARTS: dict[str, Callable[[Path, Scale], Iterator[Figure]]] = {
     "requests": requests.measure,
     "import": imports.measure,
     "history": history.measure,
+    "whatif": whatif.measure,
 }
 PEERS = ("growthbook", "posthog")
 NEED_SERVER = {"cold", "postgresql"}
