@@ -184,7 +184,7 @@ def _progress(design: Design, units: Units, is_observed: Any, now: int) -> tuple
             last = int(np.partition(units.first_at, planned - 1)[planned - 1])
             ends_at = max(last, began + design.minimum_days * DAY)
             is_final = units.first_at <= ends_at
-            is_over = ends_at <= now and bool(is_observed[is_final].all())
+            is_over = ends_at + (design.window_days or 0) * DAY <= now
             if ends_at > now:
                 ends_at = None
     return Progress(
