@@ -25,6 +25,8 @@ _COMMANDS = {
     "archive": "nudge_sdk.commands.archiving:archive",
     "refresh": "nudge_sdk.commands.refreshing:refresh",
     "lift": "nudge_sdk.commands.lift:lift",
+    "trend": "nudge_sdk.commands.trend:trend",
+    "economics": "nudge_sdk.commands.economics:economics",
     "what-if": "nudge_sdk.commands.whatif:what_if",
     "worker": "nudge_sdk.commands.running:worker",
     "migrate": "nudge_sdk.commands.running:migrate",

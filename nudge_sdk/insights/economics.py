@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from nudge_sdk.insights.tables import Tables
 
 Origin = Literal["pql", "other"]
+CostOf = Literal["pql", "other", "shared"]
 
 ORIGINS: tuple[Origin, ...] = ("pql", "other")
 MILLION = 1_000_000
 MOST = 10**12
 """The largest amount that makes sense, in whole units of a currency."""
 
-_SHARED = "shared"
 _PLAIN = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
@@ -37,7 +37,7 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
         name: What for.
     """
 
-    of: Literal["pql", "other", "shared"]
+    of: CostOf
     amount: int
     name: str = ""
 
@@ -152,7 +152,7 @@ def economics_of(
 ) -> Economics:
     """Return what PQLs and customers cost, of counts; a pure function."""
     won = sum(each.won for each in counts.values())
-    shared = sum(each.amount for each in costs if each.of == _SHARED)
+    shared = sum(each.amount for each in costs if each.of == "shared")
 
     def spent(origin: Origin) -> int:
         own = sum(each.amount for each in costs if each.of == origin)
