@@ -74,7 +74,7 @@ if TYPE_CHECKING:
 @click.option(
     "--batch",
     type=click.IntRange(1, 100_000),
-    default=1000,
+    default=5000,
     show_default=True,
     metavar="ROWS",
     help="Rows a transaction.",

@@ -64,7 +64,7 @@ class ImportRun:
         rejects: Rejects,
         *,
         import_id: str,
-        batch: int = 1000,
+        batch: int = 5000,
         on_batch: Callable[[Summary], None] | None = None,
         warn: Callable[[str], None] | None = None,
     ) -> None:
