@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from nudge_sdk.commands.opening import opened_store
+from nudge_sdk.commands.opening import live_catalog, opened_store
 from nudge_sdk.commands.options import at_option
 from nudge_sdk.commands.output import output_options, say_report
 from nudge_sdk.errors import ImportFileError, SetupError
+from nudge_sdk.insights.statistics.power import POWER
 
 if TYPE_CHECKING:
     from nudge_sdk.insights.lift_reports import LiftReport
@@ -37,6 +38,8 @@ _NAMED = 3
 @click.option("--plan", "is_plan", is_flag=True, help="Only say how large an experiment has to be.")
 @click.option("--share", type=float, metavar="SHARE", help="With --plan: the control's share; half by default.")
 @click.option("--units", type=click.IntRange(min=2), help="With --plan: what so many find, instead of --effect.")
+@click.option("--keep", is_flag=True, help="With --plan: fix it as the plan of --store, before anybody looks.")
+@click.option("--by", default="command line", show_default=True, metavar="NAME", help="With --keep: who fixes it.")
 @click.option("--csv", "file", metavar="FILE", help="Report on an experiment given as a table ('-': standard input).")
 @click.option("--arm", metavar="COL", help="With --csv: the column of the arm.")
 @click.option("--outcome", metavar="COL", help="With --csv: the column of whether the goal was met: 1 or 0.")
@@ -54,7 +57,8 @@ def lift(at: int, as_json: bool, as_csv: bool, **said: Any) -> None:
     Counted from the first time somebody reached the point at which the nudge is shown or withheld. The
     verdict is gain, harm, no difference shown, invalid (the arms cannot be trusted), or not yet: none is
     given before the size that was planned. Until then the always-valid interval may be looked at every
-    day. Without --baseline and --effect the plan is to find five points on ten in a hundred.
+    day. The plan is the one that is kept in the store (--plan --keep, or the admin), unless --baseline
+    and --effect say another; where nobody fixed one, it is to find five points on ten in a hundred.
 
     Without a holdout nobody can tell lift; what is printed then is called association.
 
@@ -65,7 +69,8 @@ def lift(at: int, as_json: bool, as_csv: bool, **said: Any) -> None:
     Examples:
       nudge lift --plan --baseline 0.10 --effect 0.05 --share 0.2
       nudge lift --plan --baseline 0.10 --units 2000
-      nudge lift --nudge upgrade --baseline 0.08 --effect 0.04
+      nudge lift --plan --baseline 0.08 --effect 0.04 --keep --store sqlite:///nudge.db
+      nudge lift --nudge upgrade --store sqlite:///nudge.db
       nudge lift --csv test.csv --arm group --outcome paid --cluster account --ratio 50:50 --planned 1372
     """
     from nudge_sdk.insights.needs import check_statistics
@@ -90,13 +95,13 @@ def _check(said: dict[str, Any]) -> None:
         raise click.UsageError("Say what to report on: --store URL, --archive FOLDER or --csv FILE; or --plan.")
     if (said["baseline"] is None) != (said["effect"] is None) and not said["is_plan"]:
         raise click.UsageError("Say --baseline and --effect together.")
+    if said["keep"] and not (said["is_plan"] and said["store"]):
+        raise click.UsageError("--keep fixes what --plan says in a store: add --plan and --store.")
     if said["file"] and said["baseline"] is not None:
         raise click.UsageError("With --csv say --planned; nudge lift --plan works it out.")
 
 
 def _power(said: dict[str, Any]) -> float:
-    from nudge_sdk.insights.statistics.power import POWER
-
     return POWER if said["power"] is None else float(said["power"])
 
 
@@ -113,19 +118,35 @@ def _say_plan(said: dict[str, Any], *, as_json: bool, as_csv: bool) -> None:
         if effect is None:
             raise SetupError(f"{said['units']} units are too few to find anything on a baseline of {said['baseline']}")
     plan = plan_experiment(said["baseline"], effect, share, power=_power(said))
+    if said["keep"]:
+        _keep(plan, said)
     say_report(plan, [plan], [f"{plan_words(plan)}."], as_json=as_json, as_csv=as_csv)
+
+
+def _keep(plan: Plan, said: dict[str, Any]) -> None:
+    from nudge_sdk.insights.lift_plans import KeptPlan, keep_plan
+    from nudge_sdk.runtime.recorder import present
+
+    if plan.power != POWER:
+        raise click.UsageError("A plan is kept with the usual power of 0.8; leave out --power.")
+    with opened_store(said["store"]) as opened:
+        keep_plan(opened, KeptPlan(baseline=plan.baseline, effect=plan.effect, at=present(), by=said["by"]))
 
 
 def _of_store(said: dict[str, Any], at: int) -> tuple[LiftReport, ...]:
     from nudge_sdk.insights.lift import lift_of_nudges
     from nudge_sdk.insights.tables import opened_tables
 
-    definitions = _definitions(said)
-    with opened_tables(
-        store=None if said["archive"] else said["store"], archive=said["archive"], engine=said["engine"]
-    ) as tables:
+    definitions, plan = _published(said)
+    archive = said["archive"]
+    with opened_tables(store=None if archive else said["store"], archive=archive, engine=said["engine"]) as tables:
         reports = lift_of_nudges(
-            tables, definitions[-1], at, earlier=definitions[:-1], window_days=said["days"], plan=_plan(said)
+            tables,
+            definitions[-1],
+            min(at, tables.as_of) if archive else at,
+            earlier=definitions[:-1],
+            window_days=said["days"],
+            plan=plan,
         )
     wanted = set(said["nudge"])
     missing = wanted - {each.key for each in reports if each.kind == "nudge"}
@@ -134,30 +155,27 @@ def _of_store(said: dict[str, Any], at: int) -> tuple[LiftReport, ...]:
     return tuple(each for each in reports if not wanted or (each.kind == "nudge" and each.key in wanted))
 
 
-def _plan(said: dict[str, Any]) -> Plan | None:
-    from nudge_sdk.insights.statistics.power import plan_experiment
-
-    if said["baseline"] is None:
-        return None
-    return plan_experiment(said["baseline"], said["effect"], power=_power(said))
-
-
-def _definitions(said: dict[str, Any]) -> Sequence[Definition]:
-    """Return what was published, oldest first."""
-    from nudge_sdk.commands.opening import live_catalog
+def _published(said: dict[str, Any]) -> tuple[Sequence[Definition], Plan | None]:
+    """Return what was published, oldest first, and the plan."""
     from nudge_sdk.commands.refreshing import refreshed
     from nudge_sdk.documents import read_definition
     from nudge_sdk.insights.holdouts import published_holdouts
+    from nudge_sdk.insights.lift_plans import kept_plan
+    from nudge_sdk.insights.statistics.power import plan_experiment
 
+    plan = None
+    if said["baseline"] is not None:
+        plan = plan_experiment(said["baseline"], said["effect"], power=_power(said))
     if said["definition"]:
-        return [read_definition(said["definition"])]
+        return [read_definition(said["definition"])], plan
     if not said["store"]:
         raise click.UsageError("An archive does not hold the holdouts' shares: say --definition FILE, or --store URL.")
     with opened_store(said["store"]) as opened:
         live = live_catalog(opened).number
         if not said["archive"]:
             refreshed(opened)
-        return [each for each in published_holdouts(opened.definitions()) if each.number <= live]
+        definitions = [each for each in published_holdouts(opened.definitions()) if each.number <= live]
+        return definitions, plan or kept_plan(opened).plan()
 
 
 def _of_file(said: dict[str, Any]) -> tuple[LiftReport, ...]:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from nudge_sdk.cli import main
+from nudge_sdk.insights.archive import archive
 from nudge_sdk.insights.holdouts import published_holdouts
+from nudge_sdk.insights.journeys import refresh
 from nudge_sdk.insights.lift import lift_of_nudges
 from nudge_sdk.insights.lift_reports import LiftReport, Verdict
 from nudge_sdk.insights.lift_words import lift_words
 from nudge_sdk.insights.statistics.power import plan_experiment
 from nudge_sdk.insights.tables import opened_tables
-from nudge_sdk.testing import NudgeTest
+from nudge_sdk.testing import START, NudgeTest
 from tests.runtime.examples import FREE, nudge, product
 
 UPGRADE = nudge("upgrade", goal="paid", lifetime=100)
@@ -130,7 +135,7 @@ def test_members_of_shared_accounts_are_counted_with_cluster_robust_errors(tmp_p
         is_offered = len(trial.offered) > before
         if (is_offered and account < "account-2") or len(trial.withheld) == 3:
             trial.pay(["ada", "bob", "eve"], account=account)
-    trial.test.clock.move(days=31)
+    trial.test.clock.move(days=45)
     plan = plan_experiment(0.1, 0.6, 0.5)
     found = trial.reports(plan=plan)["overall"]
     (_, withheld), (won, offered) = counted(found)
@@ -232,3 +237,52 @@ def test_before_anybody_came_there_is_nothing_to_say(tmp_path: Path) -> None:
     for report in found.values():
         assert counted(report) == ((0, 0), (0, 0))
         assert lift_words(report)
+
+
+@pytest.fixture
+def measured(tmp_path: Path) -> Trial:
+    """Forty who came on the first day, of whom those whose number ends in 3 paid a day later."""
+    trial = Trial(tmp_path, {**UPGRADE, "name": "Upgrade now"}, holdout={"share": 0.5})
+    trial.ask(users(40))
+    trial.test.clock.move(days=1)
+    trial.pay([user for user in users(40) if user.endswith("3")])
+    return trial
+
+
+def run(*words: str) -> list[str]:
+    done = CliRunner().invoke(main, ["lift", *words], env={"NUDGE_STORE": ""})
+    assert done.exit_code == 0, done.output
+    return done.stdout.splitlines()
+
+
+LATER = (START + timedelta(days=60)).isoformat()
+
+
+def test_the_command_reports_on_a_store(measured: Trial) -> None:
+    offered, won = len(measured.offered), sum(user.endswith("3") for user in measured.offered)
+    lines = run("--store", measured.url, "--at", LATER)
+    assert lines[0] == "Overall holdout: goal paid within 30 days of the first exposure, by account"
+    assert "Not yet: 40 of 1,372 accounts planned" in lines[1]
+    assert f"offered: {offered} accounts; {won} of {offered} " in lines[2]
+    assert "Nudge Upgrade now, by the overall holdout: goal paid" in "\n".join(lines)
+    found = run("--store", measured.url, "--at", LATER, "--nudge", "upgrade", "--baseline", "0.2", "--effect", "0.58")
+    assert found[0].startswith("Nudge Upgrade now")
+    assert found[1].startswith("  No difference shown: Of those offered ")
+    assert "relative lift" in "".join(found)
+
+
+def test_the_plan_that_is_kept_is_the_plan(measured: Trial) -> None:
+    said = run("--plan", "--baseline", "0.2", "--effect", "0.58", "--keep", "--by", "kim", "--store", measured.url)
+    assert "22 units (11 in the control, 11 treated)" in said[0]
+    lines = run("--store", measured.url, "--at", LATER, "--nudge", "upgrade")
+    assert lines[1].startswith("  No difference shown")
+
+
+def test_the_archive_tells_the_same_as_the_store(measured: Trial, tmp_path: Path) -> None:
+    refresh(measured.test.client.store, measured.test.client.decider.catalog().rules, measured.test.client.now())
+    archive(measured.test.client.store, tmp_path / "archive", measured.test.client.now())
+    stored = measured.reports()
+    *earlier, definition = published_holdouts(measured.test.client.store.definitions())
+    with opened_tables(archive=tmp_path / "archive") as tables:
+        found = lift_of_nudges(tables, definition, measured.test.client.now(), earlier=earlier)
+    assert list(found) == list(stored.values())
