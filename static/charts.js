@@ -1,5 +1,6 @@
 // Draws what an element with data-chart describes (admin/charts.py). The table beneath says the same without it.
 
+const NARROW = 480;
 const drawn = new Map();
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -92,7 +93,7 @@ function axes(chart, colours, width) {
     grid,
     border: none,
     title: title(chart.title),
-    ticks: { ...ticks, maxTicksLimit: isAcross(chart) && width < 480 ? 5 : 8, callback: write(chart.unit) },
+    ticks: { ...ticks, maxTicksLimit: isAcross(chart) && width < NARROW ? 5 : 8, callback: write(chart.unit) },
   };
   const other = isNumeric(chart)
     ? { type: "linear", grid: none, border: { color: colours.line }, title: title(chart.x_title),
@@ -134,6 +135,13 @@ function config(chart, colours, width) {
       },
     },
   };
+}
+
+// On a phone there is no room beside long words: the table has them.
+function fitted(chart, width) {
+  const hasRoom = width >= NARROW || room(chart) < 80;
+  const series = hasRoom ? chart.series : chart.series.map((each) => ({ ...each, texts: undefined }));
+  return width >= NARROW ? chart : { ...chart, series, title: "", x_title: isAcross(chart) ? "" : chart.x_title };
 }
 
 const hasTexts = (chart) => chart.series.some((series) => series.texts?.length);
@@ -323,7 +331,7 @@ function draw(place) {
   place.replaceChildren(canvas);
   const colours = palette(place);
   Object.assign(Chart.defaults.font, { family: colours.font, size: 13 });
-  drawn.set(place, new Chart(canvas, config(chart, colours, place.clientWidth)));
+  drawn.set(place, new Chart(canvas, config(fitted(chart, place.clientWidth), colours, place.clientWidth)));
 }
 
 function drawAll() {

@@ -13,7 +13,7 @@ from nudge_sdk.insights.journeys import ensure_fresh
 from nudge_sdk.insights.tables import Tables, opened_tables
 from nudge_sdk.store.sql_store import SqlStore
 
-from ..pages import current_client, page
+from ..pages import current_client, current_workspace, page
 from ..people import segments_of
 from ..views.members import live_rules
 
@@ -22,6 +22,7 @@ _SAMPLE = 500
 """Journeys that are looked at for names of traits."""
 
 _NEEDED = "This page needs more packages than the admin does. Install them where the admin runs: "
+_NOT_PUBLISHED = "Nothing is published yet, so nobody has qualified. Publish a definition, and come back."
 _NOT_COUNTED = "There is much history, and it was not counted yet. Press “Count anew”, or let “nudge worker” count it."
 _INSTALL = "pip install 'nudge-sdk[insights]'"
 
@@ -82,6 +83,8 @@ def report_page(template: str, make: Callable[[Tables], dict[str, Any]], *, stat
     """
     client = current_client()
     store = client.store
+    if not current_workspace().number:
+        return _unavailable(template, _NOT_PUBLISHED)
     assert isinstance(store, SqlStore)
     try:
         as_of = ensure_fresh(store, live_rules(), client.now())

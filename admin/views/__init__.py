@@ -17,6 +17,7 @@ from . import (
     publishing,
     seen,
     segments,
+    signals,
     trend,
     what_if,
 )
@@ -31,6 +32,7 @@ BLUEPRINTS = (
     what_if.blueprint,
     nudges.blueprint,
     lift.blueprint,
+    signals.blueprint,
     trend.blueprint,
     economics.blueprint,
     proof.blueprint,

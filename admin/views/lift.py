@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as AnyResponse
 from wtforms import DecimalField, Form
@@ -20,7 +21,7 @@ from nudge_sdk.rules.times import DAY
 
 from ..access import current_actor, for_role
 from ..pages import current_client, go
-from ..proof.lift import answer_of, chart_of, is_seen, rows_of, title_of
+from ..proof.lift import answer_of, chart_of, rows_of
 from ..proof.reading import choice, report_page
 from ..workspace import loaded
 
@@ -82,9 +83,13 @@ def _context(tables: Tables, form: PlanForm | None) -> dict[str, Any]:
     window = choice("within", "Counts if they pay within", _WINDOWS, default="30")
     definitions = _definitions()
     plan = kept_plan(client.store)
+    live = definitions[-1]
+    met = {key for (key,) in tables.rows(tables.exposures.select("nudge").distinct())}
+    # Each nudge is a query of its own: of those that nobody met there is nothing to ask.
+    asked = msgspec.structs.replace(live, nudges=tuple(each for each in live.nudges if each.key in met))
     reports = lift_of_nudges(
         tables,
-        definitions[-1],
+        asked,
         client.now(),
         earlier=definitions[:-1],
         window_days=int(window.chosen),
@@ -97,7 +102,7 @@ def _context(tables: Tables, form: PlanForm | None) -> dict[str, Any]:
         "chart": chart_of(reports),
         "rows": rows,
         "associations": rows_of(reports, is_randomised=False),
-        "unseen": [title_of(each) for each in reports if not is_seen(each)],
+        "unseen": [each.name or each.key for each in live.nudges if each.key not in met],
         "plan": plan,
         "plan_words": plan_words(plan.plan(_share(reports)), _unit(reports)),
         "is_late": plan.at > _began(reports, client.now()),

@@ -23,6 +23,8 @@ WEEKS = 26
 COMPARED_WEEKS = 4
 """How many whole weeks before a marker, and after it, are compared."""
 
+SEEN_DAYS = 28
+
 _WEEK = 7 * DAY
 _SINCE_MONDAY = 3
 """Days from the Monday before 1970-01-01, a Thursday."""
@@ -145,14 +147,16 @@ def publications(store: Store) -> tuple[Marker, ...]:
 def releases(tables: Tables, *, since: int) -> tuple[Marker, ...]:
     """Return which releases of the host appeared since an instant, by their first event.
 
-    The releases of the day before are those that were there already.
+    One that had an event in the ``SEEN_DAYS`` before that was there already.
 
     Args:
         tables: What to read.
         since: The instant.
     """
     events = tables.events
-    recent = events.filter((events.day >= day_of(since) - 1) & events.release.notnull() & (events.release != ""))
+    recent = events.filter(
+        (events.day >= day_of(since) - SEEN_DAYS) & events.release.notnull() & (events.release != "")
+    )
     rows = tables.rows(recent.group_by("release").aggregate(first=recent["at"].min()).select("first", "release"))
     return tuple(Marker(at=at, kind="release", name=name) for at, name in sorted(rows) if at >= since)
 

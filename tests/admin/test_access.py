@@ -72,6 +72,7 @@ TABLE = (
     Route("POST", "/nudges/new-nudge/preview/", VIEWER),
     Route("GET", "/lift/", VIEWER),
     Route("POST", "/lift/plan", EDITOR),
+    Route("GET", "/signals/", VIEWER),
     Route("GET", "/trend/", VIEWER),
     Route("GET", "/economics/", VIEWER),
     Route("POST", "/proof/refresh", VIEWER),

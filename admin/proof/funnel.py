@@ -1,0 +1,101 @@
+"""The funnel as a page shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from nudge_sdk.insights.funnel_reports import FunnelGroup, FunnelReport, FunnelStep
+
+from ..charts import PALETTE, Chart, Series, percent
+
+MOST_DRAWN = len(PALETTE)
+"""Groups in the chart; the table has all."""
+
+UNITS = {"member": ("person", "people"), "account": ("account", "accounts"), "session": ("session", "sessions")}
+
+
+def answer_of(report: FunnelReport) -> str:
+    """Return in a sentence how many come through, and where most are lost."""
+    steps = report.total.steps
+    one, many = UNITS[report.unit]
+    if not steps or not steps[0].count:
+        return f"No {one} has come through the first step, with time to come further, yet."
+    first, last = steps[0], steps[-1]
+    start = (
+        f"Of {first.count:,} {one if first.count == 1 else many}, {percent(last.of_first.share)} came to “{last.name}”"
+    )
+    lost = loss_of(steps)
+    if lost is None:
+        return f"{start}{_within(report)}."
+    before, step = lost
+    share = percent(1 - (step.of_previous.share or 0))
+    return f"{start}{_within(report)}. Most are lost before “{step.name}”: {share} of those at “{before.name}”."
+
+
+def loss_of(steps: Sequence[FunnelStep]) -> tuple[FunnelStep, FunnelStep] | None:
+    """Return the step that most people are lost before, with the one they are lost at."""
+    pairs = [(before, step) for before, step in pairwise(steps) if before.count]
+    return max(pairs, key=lambda pair: pair[0].count - pair[1].count, default=None)
+
+
+def chart_of(report: FunnelReport) -> Chart | None:
+    """Return how many came how far; divided by cohorts, week by week."""
+    if report.by == "cohort" and report.groups:
+        return _by_week(report)
+    groups = report.groups[:MOST_DRAWN] or (report.total,)
+    if not any(group.steps and group.steps[0].count for group in groups):
+        return None
+    return Chart(
+        kind="bars",
+        says=f"Bars of the share that came to each step. {answer_of(report)}",
+        labels=tuple(step.name for step in report.total.steps),
+        unit="percent",
+        least=0,
+        most=1,
+        series=tuple(_series(group, place, len(groups)) for place, group in enumerate(groups)),
+    )
+
+
+def _series(group: FunnelGroup, place: int, number: int) -> Series:
+    return Series(
+        name=group.name or "Everybody",
+        values=tuple(step.of_first.share for step in group.steps),
+        low=tuple(step.of_first.low if place_ else None for place_, step in enumerate(group.steps)),
+        high=tuple(step.of_first.high if place_ else None for place_, step in enumerate(group.steps)),
+        texts=tuple(_text(step, number) for step in group.steps),
+        colour=PALETTE[place],
+    )
+
+
+def _text(step: FunnelStep, number: int) -> str:
+    return percent(step.of_first.share) if number > 2 else f"{step.count:,}  ({percent(step.of_first.share)})"
+
+
+def _by_week(report: FunnelReport) -> Chart:
+    groups = report.groups
+    steps = report.total.steps[1:][-MOST_DRAWN:]
+    keys = [step.key for step in steps]
+    shares = {
+        key: tuple(next((step.of_first.share for step in group.steps if step.key == key), None) for group in groups)
+        for key in keys
+    }
+    waiting = next((place for place, group in enumerate(groups) if not group.is_observed), None)
+    return Chart(
+        kind="lines",
+        says=f"Lines of the share that came to each step, by the week of sign-up. {answer_of(report)}",
+        labels=tuple(group.name for group in groups),
+        unit="percent",
+        least=0,
+        pale_from=waiting,
+        x_title="Week of the first step",
+        series=tuple(
+            Series(name=step.name, values=shares[step.key], colour=PALETTE[place]) for place, step in enumerate(steps)
+        ),
+    )
+
+
+def _within(report: FunnelReport) -> str:
+    if report.within_days is None:
+        return ""
+    return f" within {report.within_days:g} {'day' if report.within_days == 1 else 'days'}"

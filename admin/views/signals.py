@@ -1,0 +1,69 @@
+"""Signals: which early actions go with paying, and which milestones do not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from nudge_sdk.insights.signals import signals
+from nudge_sdk.insights.tables import Tables
+
+from ..access import for_role
+from ..pages import current_client, current_workspace
+from ..proof.reading import Choice, choice, report_page
+from ..proof.signals import ADVICE, BADGES, answer_of, asked, chart_of, chosen, grid_of
+
+blueprint = Blueprint("signals", __name__, url_prefix="/signals")
+
+_UNITS = {"account": "Accounts", "member": "People"}
+_WINDOWS = {"14": "14 days", "30": "30 days", "60": "60 days", "90": "90 days"}
+
+
+@blueprint.get("/")
+@for_role("viewer")
+def show() -> Response:
+    """Show which early actions go with paying."""
+    return report_page("signals/show.html", _context)
+
+
+def _context(tables: Tables) -> dict[str, Any]:
+    unit, window = (
+        choice("unit", "Counting", _UNITS, default="account"),
+        choice("within", "Pay within", _WINDOWS, default="30"),
+    )
+    report = signals(
+        tables,
+        now=current_client().now(),
+        within_days=int(window.chosen),
+        unit=unit.chosen,  # type: ignore[arg-type]
+    )
+    event = chosen(report.events, request.args.get("event", ""))
+    names = {each.name: each.name for each in report.events}
+    baseline = report.converted / report.members if report.members else 0.0
+    filters = [unit, window]
+    if event is not None:
+        filters.append(Choice(name="event", label="Grid of", options=names, chosen=event.name))
+    return {
+        "filters": filters,
+        "report": report,
+        "answer": answer_of(report),
+        "chart": chart_of(report),
+        "asked": asked,
+        "badges": BADGES,
+        "advice": ADVICE,
+        "event": event,
+        "grid": grid_of(event, baseline) if event is not None else [],
+        "baseline": baseline,
+        "scored": _scored(),
+    }
+
+
+def _scored() -> dict[str, str]:
+    """Return of each event that a milestone counts the key of that milestone; the one that counts fewest others."""
+    counted = [(_names(each.signal.event), each.key) for each in current_workspace().live.milestones if each.signal]
+    return {name: key for names, key in sorted(counted, key=lambda each: -len(each[0])) for name in names}
+
+
+def _names(event: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (event,) if isinstance(event, str) else tuple(event)
