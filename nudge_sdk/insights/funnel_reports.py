@@ -14,6 +14,10 @@ WINDOW_DAYS = 30.0
 """How long after sign-up a step counts, unless said otherwise."""
 
 
+MOST_GROUPS = 30
+"""How many groups a report shows: the largest ones; of cohort weeks the latest."""
+
+
 class FunnelStep(msgspec.Struct, frozen=True, kw_only=True):
     """One step.
 
@@ -36,7 +40,7 @@ class OutsideOrder(msgspec.Struct, frozen=True, kw_only=True):
     """Units that took the last step within the window, but not through all before it.
 
     Attributes:
-        missing: Key of the first step that they never took, or took too late or too early.
+        missing: Key of the first step that they had not taken, in order, when they took the last.
         name: That step's name.
         count: How many.
     """

@@ -20,6 +20,7 @@ from nudge_sdk.insights.activation import activation_of
 from nudge_sdk.insights.rolling import Rolling, Terms, Won, worth
 from nudge_sdk.rules.compiled import Rules
 from nudge_sdk.rules.identity import Aliases, Move
+from nudge_sdk.rules.lint_findings import name_of
 from nudge_sdk.rules.times import DAY, MINUTE, SECOND
 from nudge_sdk.store.journey_rows import (
     LAST,
@@ -135,7 +136,8 @@ def steps(store: Store, rules: Rules, now: int) -> Generator[Refreshed, None, No
             _has_lease(database, holder, now, began)
             yield Refreshed(at=now, subjects=subjects, changed=changed, gone=gone, seconds=time.monotonic() - began)
         seconds = time.monotonic() - began
-        _note(database, roll.terms, now, {"seconds": round(seconds, 3), "subjects": subjects})
+        names = {each.key: name_of(each) for each in rules.definition.segments}
+        _note(database, roll.terms, now, {"segments": names, "seconds": round(seconds, 3), "subjects": subjects})
         yield Refreshed(at=now, subjects=subjects, changed=changed, gone=gone, seconds=seconds)
     finally:
         database.release_lease(NAME, holder)
