@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 _TEXTS: dict[str, str] = {"journeys": "traits", "events": "properties"}
+_MADE: tuple[tuple[str, type], ...] = (("is_boolean", bool), ("is_integer", int), ("is_floating", float))
 _NOT_IN_A_PATH = frozenset("\"'\\[]")
 
 
@@ -115,8 +116,8 @@ class SqlTables(Tables):
 
     def rows(self, expression: ir.Table) -> list[tuple[Any, ...]]:
         found = self._fetch(str(self.backend.compile(expression)))
-        readers = [_reader(kind) for kind in expression.schema().types]
-        return [tuple(read(value) for read, value in zip(readers, row, strict=True)) for row in found]
+        columns = zip(*found, strict=True)
+        return list(zip(*map(_read, expression.schema().types, columns), strict=True))
 
 
 def check_key(key: str) -> None:
@@ -129,16 +130,9 @@ def check_key(key: str) -> None:
         raise SetupError(f"{key!r} cannot be asked for: a name may hold no quotes, brackets or backslashes")
 
 
-def _reader(kind: Any) -> Callable[[Any], Any]:
-    """Return what makes the value of a column what it is: engines answer with decimals, floats or 0 and 1 for it."""
-    if kind.is_boolean():
-        return lambda value: None if value is None else bool(value)
-    if kind.is_integer():
-        return lambda value: None if value is None else int(value)
-    if kind.is_floating():
-        return lambda value: None if value is None else float(value)
-    return _same
-
-
-def _same(value: Any) -> Any:
-    return value
+def _read(kind: Any, column: Sequence[Any]) -> Sequence[Any]:
+    """Return what the values of a column are: engines answer with decimals, floats or 0 and 1 for them."""
+    made = next((made for is_kind, made in _MADE if getattr(kind, is_kind)()), None)
+    if made is None:
+        return column
+    return [value if value is None or type(value) is made else made(value) for value in column]
