@@ -145,7 +145,7 @@ function fitted(chart, width) {
 }
 
 const hasTexts = (chart) => chart.series.some((series) => series.texts?.length);
-const room = (chart) => 8 + 6.5 * Math.max(...chart.series.flatMap((each) => (each.texts ?? []).map((text) => text.length)));
+const room = (chart) => 10 + 7.5 * Math.max(...chart.series.flatMap((each) => (each.texts ?? []).map((text) => text.length)));
 
 // The axes of a drawn chart: of its values, and the other one.
 function scales(drawing, chart) {

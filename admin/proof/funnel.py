@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from itertools import pairwise
 
 from nudge_sdk.insights.funnel_reports import FunnelGroup, FunnelReport, FunnelStep
@@ -22,15 +23,16 @@ def answer_of(report: FunnelReport) -> str:
     if not steps or not steps[0].count:
         return f"No {one} has come through the first step, with time to come further, yet."
     first, last = steps[0], steps[-1]
-    start = (
-        f"Of {first.count:,} {one if first.count == 1 else many}, {percent(last.of_first.share)} came to “{last.name}”"
-    )
+    share = percent(last.of_first.share)
+    start = f"Of {first.count:,} {one if first.count == 1 else many}, {share} came to “{last.name}” through every step"
+    outside = report.total.outside_count
+    found = f"{start}{_within(report)}{f', and {outside:,} by another way' if outside else ''}."
     lost = loss_of(steps)
     if lost is None:
-        return f"{start}{_within(report)}."
+        return found
     before, step = lost
     share = percent(1 - (step.of_previous.share or 0))
-    return f"{start}{_within(report)}. Most are lost before “{step.name}”: {share} of those at “{before.name}”."
+    return f"{found} Most are lost before “{step.name}”: {share} of those at “{before.name}”."
 
 
 def loss_of(steps: Sequence[FunnelStep]) -> tuple[FunnelStep, FunnelStep] | None:
@@ -39,10 +41,15 @@ def loss_of(steps: Sequence[FunnelStep]) -> tuple[FunnelStep, FunnelStep] | None
     return max(pairs, key=lambda pair: pair[0].count - pair[1].count, default=None)
 
 
-def chart_of(report: FunnelReport) -> Chart | None:
-    """Return how many came how far; divided by cohorts, week by week."""
+def chart_of(report: FunnelReport, step: str = "") -> Chart | None:
+    """Return how many came how far; divided by cohorts, how many came to one step week by week.
+
+    Args:
+        report: The funnel.
+        step: Key of that step; the last one, if there is none such.
+    """
     if report.by == "cohort" and report.groups:
-        return _by_week(report)
+        return _by_week(report, step)
     groups = report.groups[:MOST_DRAWN] or (report.total,)
     if not any(group.steps and group.steps[0].count for group in groups):
         return None
@@ -72,27 +79,37 @@ def _text(step: FunnelStep, number: int) -> str:
     return percent(step.of_first.share) if number > 2 else f"{step.count:,}  ({percent(step.of_first.share)})"
 
 
-def _by_week(report: FunnelReport) -> Chart:
-    groups = report.groups
-    steps = report.total.steps[1:][-MOST_DRAWN:]
-    keys = [step.key for step in steps]
-    shares = {
-        key: tuple(next((step.of_first.share for step in group.steps if step.key == key), None) for group in groups)
-        for key in keys
-    }
-    waiting = next((place for place, group in enumerate(groups) if not group.is_observed), None)
+def _by_week(report: FunnelReport, step: str) -> Chart:
+    keys = [each.key for each in report.total.steps]
+    place = keys.index(step) if step in keys else len(keys) - 1
+    found = [group.steps[place] for group in report.groups]
+    name = report.total.steps[place].name
+    waiting = next((number for number, group in enumerate(report.groups) if not group.is_observed), None)
     return Chart(
-        kind="lines",
-        says=f"Lines of the share that came to each step, by the week of sign-up. {answer_of(report)}",
-        labels=tuple(group.name for group in groups),
+        kind="columns",
+        says=f"Columns of the share that came to “{name}”, by the week of sign-up. {answer_of(report)}",
+        labels=tuple(week_words(group) for group in report.groups),
         unit="percent",
-        least=0,
+        title=f"Came to “{name}”",
+        x_title="Week of sign-up",
         pale_from=waiting,
-        x_title="Week of the first step",
-        series=tuple(
-            Series(name=step.name, values=shares[step.key], colour=PALETTE[place]) for place, step in enumerate(steps)
+        series=(
+            Series(
+                name=f"Came to “{name}”",
+                values=tuple(each.of_first.share for each in found),
+                low=tuple(each.of_first.low if each.of_first.of else None for each in found),
+                high=tuple(each.of_first.high if each.of_first.of else None for each in found),
+            ),
         ),
     )
+
+
+def week_words(group: FunnelGroup) -> str:
+    """Return the Monday of a cohort, such as 2 Mar."""
+    try:
+        return f"{date.fromisoformat(group.key):%-d %b}"
+    except ValueError:
+        return group.name
 
 
 def _within(report: FunnelReport) -> str:

@@ -32,8 +32,8 @@ RELEASES = ((WEEKS * 7, "4.0"), (112, "4.1"), (63, "5.0"), (21, "5.1"))
 DEPTHS = ("looked", "set up", "sent", "ready", "team")
 """How far an account gets: only sessions; domain and contacts; a campaign; three invitations too; the team works."""
 
-_SHARES = {"before": (30, 22, 23, 15, 10), "since": (22, 17, 26, 21, 14)}
-_PAYS = {"looked": 0.004, "set up": 0.015, "sent": 0.04, "ready": 0.05, "team": 0.1}
+_SHARES = {"before": (30, 22, 21, 11, 16), "since": (22, 17, 23, 14, 24)}
+_PAYS = {"looked": 0.004, "set up": 0.015, "sent": 0.04, "ready": 0.04, "team": 0.08}
 _KEEN, _SHOWN = 0.24, 0.28
 """What sorting the audience, and being shown a prompt, add to the chance to pay."""
 
@@ -104,7 +104,7 @@ def _account(account: str, at: int, now: int, holdout: Holdout, random: Random) 
     is_keen = depth != "looked" and random.random() < 0.22
     held = is_held_out(bucket(holdout.salt, holdout.unit, account), holdout.share)
     chance = _PAYS[depth] + _KEEN * is_keen + _SHOWN * (depth in ("ready", "team") and not held)
-    lag = random.lognormvariate(2.1, 0.8)
+    lag = random.lognormvariate(2.4 if depth == "team" else 2.1, 0.7)
     return MadeUp(account, at, depth, is_keen, held, _day_time(at, 1 + lag) if random.random() < chance else None)
 
 

@@ -26,6 +26,9 @@ STILL_HELD_OUT = 0.5
 NOTE = "The playbook for e-mail tools"
 """Why the definition of today was published."""
 
+CAPACITY = 6
+"""Hot accounts a week that sales can take, in each segment."""
+
 _STEP = 7 * DAY
 _WAIT = 10.0
 _FIRST_TEAM = 4
@@ -71,8 +74,10 @@ def _week_end(at: int, now: int) -> int:
 
 def _versions(definition: Definition, now: int) -> Iterator[tuple[int, Definition, str]]:
     """Yield (when, what, why) of each publication."""
-    measured = replace(definition, holdout=HOLDOUT, nudges=tuple(map(_tested, definition.nudges)))
-    segments = tuple(map(_with_larger_teams, definition.segments))
+    segments = tuple(replace(each, capacity_per_week=CAPACITY) for each in definition.segments)
+    nudges = tuple(map(_tested, definition.nudges))
+    measured = replace(definition, holdout=HOLDOUT, nudges=nudges, segments=segments)
+    segments = tuple(map(_with_larger_teams, segments))
     first = "Made-up history: prompts are withheld from 3 accounts in 10, to measure them"
     yield now - (WEEKS * 7 + 1) * DAY, replace(measured, segments=segments), first
     yield now - 84 * DAY, measured, f"A hot account needs 3 active users, no longer {_FIRST_TEAM}"

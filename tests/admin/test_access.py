@@ -70,6 +70,7 @@ TABLE = (
     Route("POST", "/nudges/new-nudge/", EDITOR),
     Route("POST", "/nudges/new-nudge/alone/", VIEWER),
     Route("POST", "/nudges/new-nudge/preview/", VIEWER),
+    Route("GET", "/funnel/", VIEWER),
     Route("GET", "/lift/", VIEWER),
     Route("POST", "/lift/plan", EDITOR),
     Route("GET", "/signals/", VIEWER),
