@@ -22,6 +22,7 @@ _COMMANDS = {
     "explain": "nudge_sdk.commands.asking:explain",
     "decide": "nudge_sdk.commands.asking:decide",
     "replay": "nudge_sdk.commands.dumping:replay",
+    "accuracy": "nudge_sdk.commands.accuracy:accuracy",
     "funnel": "nudge_sdk.commands.funnel:funnel",
     "archive": "nudge_sdk.commands.archiving:archive",
     "refresh": "nudge_sdk.commands.refreshing:refresh",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Literal
 
@@ -29,6 +30,33 @@ class Band(StrEnum):
     BETWEEN = "neither too loose nor well calibrated"
     LOOSE = "too loose"
     UNDECIDED = "not enough data"
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What to judge, and by what.
+
+    Attributes:
+        unit: member or account; whoever meets the goal if None.
+        flag: ``pql`` (first warm or hot) or ``pqa`` (the account's first hot).
+        within_days: How long after it qualified a unit may convert; None for ever.
+        at: As of when, in microseconds; the moment of the tables if None.
+        best_customers: Ids of accounts or users that stand for conversion instead of the goal (R23); None for none.
+        scored: Names of events that milestones count, see ``accuracy.scored_events``; those of the definition that the
+            journeys were rolled up by if None.
+        has_lists: Whether to name false positives and negatives.
+        has_events: Whether to say what those did that no milestone counts: this reads all events.
+        benchmarks: What to compare with; the defaults if empty.
+    """
+
+    unit: Literal["member", "account"] | None = None
+    flag: Flag = "pql"
+    within_days: float | None = WINDOW_DAYS
+    at: int | None = None
+    best_customers: Sequence[str] | None = None
+    scored: frozenset[str] | None = None
+    has_lists: bool = True
+    has_events: bool = False
+    benchmarks: tuple[Benchmark, ...] = ()
 
 
 class EventCount(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +87,17 @@ class Missed(msgspec.Struct, frozen=True, kw_only=True):
     last_at: int | None
     events: int
     unscored: tuple[EventCount, ...] = ()
+
+
+class AccuracyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One figure of a report, as a line of a table."""
+
+    figure: str
+    count: int
+    of: int | None = None
+    share: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 class UnscoredEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,12 +137,13 @@ class AccuracyReport(msgspec.Struct, frozen=True, kw_only=True):
         at: As of when, in microseconds.
         within_days: The window after qualifying, in days; None for none.
         positive: ``won``, or ``best customers`` where a list stands for conversion.
-        true_positives: Converters that had qualified before.
-        false_positives: Qualified, window over, and not converted.
+        true_positives: Converters that had qualified before, however long before.
+        false_positives: Qualified, window over, and not converted at all.
         false_negatives: Converters that had not qualified before.
-        true_negatives: Neither.
+        true_negatives: Neither qualified nor converted. With ``waiting``, these five are everybody.
         waiting: Qualified, not converted, and the window is not over: not yet observed, in no share.
-        already_won: Qualified at or after they converted; they count as false negatives, and not as PQLs.
+        already_won: Of the false negatives, how many qualified at or after they converted.
+        late: Of the true positives, how many converted after the window; they are none for ``precision``.
         precision: Share of those who qualified (window over) that converted within it: PQL to paid.
         recall: Share of converters that had qualified before.
         band: Where ``precision`` lies by the bands of the benchmarks (R64).
@@ -117,6 +157,7 @@ class AccuracyReport(msgspec.Struct, frozen=True, kw_only=True):
         missed_negatives: The latest false negatives.
         unscored: Events that no milestone counts, those most common among false negatives first.
         benchmarks: What it is compared with.
+        unknown_ids: Ids of the list of best customers that are nobody's, at most ``MOST_LISTED``.
         notes: What has to be known to read it.
     """
 
@@ -131,6 +172,7 @@ class AccuracyReport(msgspec.Struct, frozen=True, kw_only=True):
     true_negatives: int
     waiting: int
     already_won: int
+    late: int
     precision: Rate
     recall: Rate
     band: Band
@@ -144,4 +186,5 @@ class AccuracyReport(msgspec.Struct, frozen=True, kw_only=True):
     missed_negatives: tuple[Missed, ...] = ()
     unscored: tuple[UnscoredEvent, ...] = ()
     benchmarks: tuple[Benchmark, ...] = ()
+    unknown_ids: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -21,6 +21,7 @@ from nudge_sdk.insights.rolling import Rolling, Terms, Won, worth
 from nudge_sdk.rules.compiled import Rules
 from nudge_sdk.rules.identity import Aliases, Move
 from nudge_sdk.rules.lint_findings import name_of
+from nudge_sdk.rules.signals import event_names
 from nudge_sdk.rules.times import DAY, MINUTE, SECOND
 from nudge_sdk.store.journey_rows import (
     LAST,
@@ -136,8 +137,7 @@ def steps(store: Store, rules: Rules, now: int) -> Generator[Refreshed, None, No
             _has_lease(database, holder, now, began)
             yield Refreshed(at=now, subjects=subjects, changed=changed, gone=gone, seconds=time.monotonic() - began)
         seconds = time.monotonic() - began
-        names = {each.key: name_of(each) for each in rules.definition.segments}
-        _note(database, roll.terms, now, {"segments": names, "seconds": round(seconds, 3), "subjects": subjects})
+        _note(database, roll.terms, now, _known_of(rules) | {"seconds": round(seconds, 3), "subjects": subjects})
         yield Refreshed(at=now, subjects=subjects, changed=changed, gone=gone, seconds=seconds)
     finally:
         database.release_lease(NAME, holder)
@@ -227,6 +227,15 @@ def _write(store: SqlStore, found: list[Any], gone: list[Key]) -> int:
             written += put_journeys(transaction, found[:_WRITTEN_AT_ONCE], gone[:_WRITTEN_AT_ONCE])
         found, gone = found[_WRITTEN_AT_ONCE:], gone[_WRITTEN_AT_ONCE:]
     return written
+
+
+def _known_of(rules: Rules) -> dict[str, Any]:
+    """Return what reports need of the definition: they may read an archive, which has none."""
+    signals = rules.plan.signals.values()
+    return {
+        "segments": {each.key: name_of(each) for each in rules.definition.segments},
+        "scored": sorted({name for signal in signals for name in event_names(signal)}),
+    }
 
 
 def _note(store: SqlStore, terms: Terms, now: int, facts: dict[str, Any]) -> None:
