@@ -32,9 +32,9 @@ RELEASES = ((WEEKS * 7, "4.0"), (112, "4.1"), (63, "5.0"), (21, "5.1"))
 DEPTHS = ("looked", "set up", "sent", "ready", "team")
 """How far an account gets: only sessions; domain and contacts; a campaign; three invitations too; the team works."""
 
-_SHARES = {"before": (30, 22, 21, 11, 16), "since": (22, 17, 23, 14, 24)}
-_PAYS = {"looked": 0.004, "set up": 0.015, "sent": 0.04, "ready": 0.04, "team": 0.08}
-_KEEN, _SHOWN = 0.24, 0.28
+_SHARES = {"before": (32, 22, 20, 6, 20), "since": (23, 17, 22, 8, 30)}
+_PAYS = {"looked": 0.004, "set up": 0.015, "sent": 0.03, "ready": 0.03, "team": 0.08}
+_KEEN, _SHOWN = 0.22, 0.28
 """What sorting the audience, and being shown a prompt, add to the chance to pay."""
 
 _SOURCES = ("search", "search", "search", "referral", "referral", "ads", "ads", "partner")
@@ -101,7 +101,7 @@ def _working_hour(at: int, random: Random) -> int:
 def _account(account: str, at: int, now: int, holdout: Holdout, random: Random) -> MadeUp:
     is_since = at >= now - RELEASES[2][0] * DAY
     depth = random.choices(DEPTHS, _SHARES["since" if is_since else "before"])[0]
-    is_keen = depth != "looked" and random.random() < 0.22
+    is_keen = depth != "looked" and random.random() < 0.18
     held = is_held_out(bucket(holdout.salt, holdout.unit, account), holdout.share)
     chance = _PAYS[depth] + _KEEN * is_keen + _SHOWN * (depth in ("ready", "team") and not held)
     lag = random.lognormvariate(2.4 if depth == "team" else 2.1, 0.7)
@@ -145,6 +145,8 @@ def _acts(account: MadeUp, now: int, random: Random) -> Iterator[Record]:
         yield from _campaigns(account, write, random, most=1 if is_recent else 4)
     if account.depth in ("ready", "team"):
         yield from _colleagues(account, write, random)
+    if account.depth == "team" and not is_recent:
+        yield from _deeper(write, at, random)
     if account.is_keen:
         yield from _sorted_audience(write, at, random)
     if random.random() < 0.3:
@@ -190,6 +192,17 @@ def _colleagues(account: MadeUp, write: _Writer, random: Random) -> Iterator[Rec
         yield write("track", str(number), joined + MINUTE, "terms_accepted")
         if number == 2:
             yield write("track", "2", joined + HOUR, "workflow_started", name="Welcome series", role="designer")
+
+
+def _deeper(write: _Writer, at: int, random: Random) -> Iterator[Record]:
+    """Bring further points to some teams: a shop that is connected, an automation of one's own, an admin at work."""
+    for chance, event, data in (
+        (0.5, "integration_connected", {"name": "Web shop", "kind": "core"}),
+        (0.35, "workflow_started", {"name": "Birthday greeting", "role": "marketer"}),
+        (0.3, "contacts_imported", {"count": 80, "role": "admin"}),
+    ):
+        if random.random() < chance:
+            yield write("track", "1", _day_time(at, random.uniform(1, 6)), event, **data)
 
 
 def _sorted_audience(write: _Writer, at: int, random: Random) -> Iterator[Record]:

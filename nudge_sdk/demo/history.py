@@ -26,7 +26,7 @@ STILL_HELD_OUT = 0.5
 NOTE = "The playbook for e-mail tools"
 """Why the definition of today was published."""
 
-CAPACITY = 6
+CAPACITY = 8
 """Hot accounts a week that sales can take, in each segment."""
 
 _STEP = 7 * DAY
