@@ -22,19 +22,23 @@ _TOLD_EVERY = 10_000
 @click.command()
 @store_option
 @json_option
-def refresh(store: str, as_json: bool) -> None:
+@click.option("--replay", is_flag=True, help="Replay imported history in any case.")
+def refresh(store: str, as_json: bool, replay: bool) -> None:
     """Roll up when each member and account came how far, so that reports need not read the events.
 
     nudge worker does this every ten minutes, and every report does it before it is printed. Only those
     of whom something changed are rolled up anew. It can be broken off at any moment, and hosts go on
     working meanwhile.
 
+    History that was imported is replayed first, once an import or a publication: for reports people
+    qualified when it happened, by the definition in force, and not when it was imported.
+
     \b
     Example:
       nudge refresh --store sqlite:///nudge.db
     """
     with opened_store(store) as opened:
-        done = refreshed(opened)
+        done = refreshed(opened, replay=replay)
     if done is None:
         raise StoreBusyError("another process is refreshing the journeys; try again when it is done")
     if as_json:
@@ -46,12 +50,20 @@ def refresh(store: str, as_json: bool) -> None:
         )
 
 
-def refreshed(store: Store) -> Refreshed | None:
+def refreshed(store: Store, *, replay: bool = False) -> Refreshed | None:
     """Refresh the journeys of an open store, telling a person how far it is; None while another process is at it."""
     from nudge_sdk.insights.journeys import refresh as run
+    from nudge_sdk.insights.replaying import needs_replay, replay_history
     from nudge_sdk.runtime.recorder import present
 
-    return run(store, live_catalog(store).rules, present(), _progress())
+    rules = live_catalog(store).rules
+    if replay or needs_replay(store, rules):
+        replay_history(store, rules, present(), _tell_replay if sys.stderr.isatty() else None)
+    return run(store, rules, present(), _progress())
+
+
+def _tell_replay(done: int, of: int) -> None:
+    click.echo(f"{done} of {of} accounts of imported history replayed", err=True)
 
 
 def _progress() -> Callable[[int], None] | None:

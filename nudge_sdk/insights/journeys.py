@@ -95,7 +95,7 @@ def refresh(store: Store, rules: Rules, now: int, progress: Progress | None = No
 
 def refreshed_at(store: Store) -> int | None:
     """Return the instant of the last whole refresh, in microseconds, or None."""
-    rollup = read_rollup(_database(store), NAME)
+    rollup = read_rollup(database_of(store), NAME)
     return rollup[0] if rollup else None
 
 
@@ -108,7 +108,7 @@ def ensure_fresh(store: Store, rules: Rules, now: int, *, most: int = MOST_AT_ON
         now: The present instant, in microseconds.
         most: If there are more members than this, nothing is done.
     """
-    database = _database(store)
+    database = database_of(store)
     rollup = read_rollup(database, NAME)
     if rollup and now - rollup[0] < FRESH and rollup[1].get("definition") == rules.number:
         return rollup[0]
@@ -120,7 +120,7 @@ def ensure_fresh(store: Store, rules: Rules, now: int, *, most: int = MOST_AT_ON
 
 def steps(store: Store, rules: Rules, now: int) -> Generator[Refreshed, None, None]:
     """Do a refresh a page at a time; yield how far it is, and in the end what it did. See ``refresh``."""
-    database = _database(store)
+    database = database_of(store)
     holder, began = uuid.uuid4().hex, time.monotonic()
     if not _has_lease(database, holder, now, began):
         return
@@ -143,7 +143,12 @@ def steps(store: Store, rules: Rules, now: int) -> Generator[Refreshed, None, No
         database.release_lease(NAME, holder)
 
 
-def _database(store: Store) -> SqlStore:
+def database_of(store: Store) -> SqlStore:
+    """Return a store as the database it is.
+
+    Raises:
+        SetupError: It is none.
+    """
     if not isinstance(store, SqlStore):
         raise SetupError("a store in memory keeps nothing that reports could read; use SQLite or PostgreSQL")
     return store

@@ -6,21 +6,21 @@ would have entered a tier and when: at the first peak that is at least as high.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 
 import msgspec
 
-from nudge_sdk.rules.compiled import Rules, SubjectRules
+from nudge_sdk.rules.compiled import Rules, SubjectRules, in_thousandths
 from nudge_sdk.rules.counting import TRAIT_KINDS, apply_to_account, apply_to_member
-from nudge_sdk.rules.definition import Tier
+from nudge_sdk.rules.definition import Definition, Entry, Tier
 from nudge_sdk.rules.identity import Aliases, Key, Move
 from nudge_sdk.rules.measuring import Judged, measure
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.standing import gates_hold, is_opted_out
 from nudge_sdk.rules.state import State
 from nudge_sdk.rules.times import DAY, FOREVER
-from nudge_sdk.store.protocol import Alias, Store
+from nudge_sdk.store.protocol import Store
 
 TIERS: tuple[Tier, ...] = ("warm", "hot")
 _DRAWN_OF = 1 << 64
@@ -94,13 +94,52 @@ def climbs(store: Store, rules: Rules, now: int, *, most: int = 20_000) -> Climb
         now: The instant to stop at, in microseconds.
         most: How many members are followed at most.
     """
-    aliases = Aliases(_move(each) for each in store.aliases())
-    return follow(rules, store.records(), aliases, now, most=most)
+    return follow(rules, store.records(), aliases_of(store), now, most=most)
 
 
-def follow(rules: Rules, records: Iterable[Record], aliases: Aliases, now: int, *, most: int = 20_000) -> Climbs:
-    """Do what ``climbs`` does with records that are ordered by (counted time, id)."""
-    walk = _Walk(rules, aliases, most)
+def first_entries(climb: Climb, definition: Definition) -> dict[Tier, int]:
+    """Return when each tier was first entered by a definition's thresholds; who is hot is warm too."""
+    segments = {each.key: each.account if not climb.user_id else each.member for each in definition.segments}
+    first: dict[Tier, int] = {}
+    for tier, peaks in (("hot", climb.hot), ("warm", climb.warm)):
+        for peak in peaks:
+            entry: Entry | None = getattr(segments.get(peak.segment), tier, None)
+            if entry is not None and peak.score >= in_thousandths(entry.score):
+                first["warm"] = min(peak.at, first.get("warm", peak.at))
+                if tier == "hot":
+                    first["hot"] = peak.at
+                break
+    return first
+
+
+def aliases_of(store: Store) -> Aliases:
+    """Return for whom everybody counts who moved."""
+    return Aliases(
+        Move((each.account_id, each.user_id), (each.to_account_id, each.to_user_id), each.at, each.id)
+        for each in store.aliases()
+    )
+
+
+def follow(
+    rules: Rules,
+    records: Iterable[Record],
+    aliases: Aliases,
+    now: int,
+    *,
+    most: int = 20_000,
+    wanted: Callable[[str], bool] | None = None,
+) -> Climbs:
+    """Do what ``climbs`` does with records that are ordered by (counted time, id).
+
+    Args:
+        rules: The definition.
+        records: The history.
+        aliases: For whom everybody counts who moved.
+        now: The instant to stop at, in microseconds.
+        most: How many members are followed at most.
+        wanted: Whether to follow an account; without it, all.
+    """
+    walk = _Walk(rules, aliases, most, wanted)
     for record in records:
         if record.counted_at > now:
             break
@@ -159,8 +198,8 @@ class _Walk:
         share: Accounts are followed whose draw lies below it.
     """
 
-    def __init__(self, rules: Rules, aliases: Aliases, most: int) -> None:
-        self.rules, self.aliases, self.most = rules, aliases, most
+    def __init__(self, rules: Rules, aliases: Aliases, most: int, wanted: Callable[[str], bool] | None) -> None:
+        self.rules, self.aliases, self.most, self.wanted = rules, aliases, most, wanted
         self.share = _DRAWN_OF
         self.first_at: int | None = None
         self._of: dict[str, dict[str, _Walker]] = {}
@@ -170,6 +209,8 @@ class _Walk:
         """Count a record, and judge whom it concerns."""
         account_id, user_id = self.aliases.resolve((record.account_id, record.user_id))
         if self.share < _DRAWN_OF and _draw(account_id) >= self.share:
+            return
+        if self.wanted is not None and not self.wanted(account_id):
             return
         at = record.counted_at
         if self.first_at is None:
@@ -243,10 +284,6 @@ def _is_higher(peak: Peak, peaks: list[Peak]) -> bool:
 def _has_negative(by: SubjectRules) -> bool:
     """Whether a score can rise because points below zero fade."""
     return any(each.points < 0 and each.half_life for each in by.milestones)
-
-
-def _move(alias: Alias) -> Move:
-    return Move((alias.account_id, alias.user_id), (alias.to_account_id, alias.to_user_id), alias.at, alias.id)
 
 
 def _draw(account_id: str) -> int:

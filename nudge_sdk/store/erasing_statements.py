@@ -16,6 +16,7 @@ BESIDE_EVENTS = (
     "nudge_bases",
     "nudge_journeys",
     "nudge_moved",
+    "nudge_replayed",
 )
 """Tables with an account and a user in each row, but for the events."""
 

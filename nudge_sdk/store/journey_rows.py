@@ -69,6 +69,13 @@ class Journey(msgspec.Struct, frozen=True, array_like=True):
         return (self.account_id, self.user_id)
 
 
+Tiers = tuple[int | None, int | None]
+"""(first warm or hot, first hot), in microseconds."""
+
+Replayed = tuple[str, str, int | None, int | None]
+"""(account_id, user_id, first warm or hot, first hot)."""
+
+
 class Facts(NamedTuple):
     """What the logs say of a stretch of keys.
 
@@ -78,7 +85,7 @@ class Facts(NamedTuple):
         nudges: Key to (first offered, first withheld).
     """
 
-    tiers: dict[Key, tuple[int, int | None]]
+    tiers: dict[Key, Tiers]
     reached: dict[Key, list[tuple[str, int]]]
     nudges: dict[Key, tuple[int | None, int | None]]
 
@@ -112,11 +119,16 @@ def _owned(table: str, names: str, where: str) -> str:
 
 
 _IN_SPAN = f"SELECT {columns(_COLUMNS)} FROM nudge_journeys WHERE {_in_span('account_id', 'user_id')}"
-_RISEN = _owned("nudge_transitions", "e.tier AS tier, e.at AS at", "e.tier <> 'none'")
+_RISEN = _owned("nudge_transitions", "e.tier AS tier, e.cause AS cause, e.at AS at", "e.tier <> 'none'")
 _TIERS = (
-    "SELECT account_id, user_id, min(at), min(CASE tier WHEN 'hot' THEN at ELSE NULL END) "
-    f"FROM ({_RISEN}) AS t GROUP BY 1, 2"
+    "SELECT account_id, user_id, cause = 'import', min(at), min(CASE tier WHEN 'hot' THEN at ELSE NULL END) "
+    f"FROM ({_RISEN}) AS t GROUP BY 1, 2, 3"
 )
+_REPLAYED = (
+    f"SELECT account_id, user_id, qualified_at, hot_at FROM nudge_replayed WHERE {_in_span('account_id', 'user_id')}"
+)
+_PUT_REPLAYED = "INSERT INTO nudge_replayed (account_id, user_id, qualified_at, hot_at) VALUES (?, ?, ?, ?)"
+_DELETE_REPLAYED = "DELETE FROM nudge_replayed WHERE account_id = ?"
 _CHOSEN = _owned("nudge_exposures", "e.kind AS kind, e.at AS at", "e.kind IN ('offered', 'withheld')")
 _NUDGES = (
     "SELECT account_id, user_id, min(CASE kind WHEN 'offered' THEN at ELSE NULL END), "
@@ -154,10 +166,52 @@ def facts_in(store: SqlStore, span: Span, milestones: Collection[str]) -> Facts:
     for account_id, user_id, milestone, at in _reached_in(store, span, sorted(milestones)):
         reached.setdefault((account_id, user_id), []).append((milestone, at))
     return Facts(
-        {(row[0], row[1]): (row[2], row[3]) for row in store._read_long(_TIERS, span)},
+        _tiers_in(store, span),
         reached,
         {(row[0], row[1]): (row[2], row[3]) for row in store._read_long(_NUDGES, span)},
     )
+
+
+def _tiers_in(store: SqlStore, span: Span) -> dict[Key, Tiers]:
+    """Return when everybody first rose: as it was concluded; of imported history that was replayed, as it happened."""
+    replayed = {(row[0], row[1]): (row[2], row[3]) for row in store._read_long(_REPLAYED, span)}
+    found: dict[Key, Tiers] = dict(replayed)
+    for account_id, user_id, is_of_import, risen_at, hot_at in store._read_long(_TIERS, span):
+        key = (account_id, user_id)
+        if not (is_of_import and key in replayed):
+            known = found.get(key, (None, None))
+            found[key] = (_earlier(known[0], risen_at), _earlier(known[1], hot_at))
+    return found
+
+
+def _earlier(one: int | None, other: int | None) -> int | None:
+    return min((each for each in (one, other) if each is not None), default=None)
+
+
+def put_replayed(transaction: SqlTransaction, account_ids: Iterable[str], rows: Sequence[Replayed]) -> None:
+    """Write when people of imported history would have qualified, in place of all that was known of these accounts.
+
+    Args:
+        transaction: Where.
+        account_ids: The accounts.
+        rows: Theirs; those who were forgotten are left out.
+    """
+    transaction.definition_state()
+    forgotten = _forgotten(transaction, {name for each in rows for name in _named((each[0], each[1]))})
+    transaction.many(_DELETE_REPLAYED, [(account_id,) for account_id in sorted(set(account_ids))])
+    transaction.many(_PUT_REPLAYED, [each for each in rows if forgotten.isdisjoint(_named((each[0], each[1])))])
+
+
+def imported_accounts(store: SqlStore) -> set[str]:
+    """Return the accounts, as sent, of which history was imported."""
+    return {row[0] for row in store._read_long("SELECT DISTINCT account_id FROM nudge_events WHERE history = 1")}
+
+
+def last_import(store: SqlStore) -> int | None:
+    """Return the instant of the latest conclusion that an import of history brought, in microseconds, or None."""
+    (row,) = store._read_long("SELECT max(at) FROM nudge_transitions WHERE cause = 'import'")
+    found: int | None = row[0]
+    return found
 
 
 def _reached_in(store: SqlStore, span: Span, milestones: list[str]) -> list[Any]:

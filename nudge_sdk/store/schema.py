@@ -336,6 +336,17 @@ class Journey(Base):
     mark: Mapped[Blob]
 
 
+class Replayed(Base):
+    """When a member, or an account (empty user), of imported history would first have qualified and been hot."""
+
+    __tablename__ = "nudge_replayed"
+    __table_args__ = _CLUSTERED
+    account_id: Mapped[KeyText]
+    user_id: Mapped[KeyText]
+    qualified_at: Mapped[Instant | None]
+    hot_at: Mapped[Instant | None]
+
+
 class Moved(Base):
     """The member that a moved member's records count for in the end, however many moves lead there."""
 

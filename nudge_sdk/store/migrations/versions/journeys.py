@@ -48,6 +48,15 @@ def upgrade() -> None:
     )
     op.create_index("ix_nudge_moved_to_account_id_to_user_id", "nudge_moved", ["to_account_id", "to_user_id"])
     op.create_table(
+        "nudge_replayed",
+        sa.Column("account_id", KEY_TEXT, nullable=False),
+        sa.Column("user_id", KEY_TEXT, nullable=False),
+        sa.Column("qualified_at", sa.BigInteger(), nullable=True),
+        sa.Column("hot_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("account_id", "user_id", name="pk_nudge_replayed"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "nudge_rollups",
         sa.Column("name", KEY_TEXT, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
