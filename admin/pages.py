@@ -25,6 +25,7 @@ NOTICES = {
     "moved": "The order is changed in the draft.",
     "published": "Published. It is in force.",
     "planned": "The size is fixed. No experiment has a verdict before it is reached.",
+    "compared": "Saved. The figures are compared with these now.",
     "rolled-back": "Rolled back. The earlier definition is in force again, as a new one.",
 }
 """What a page says after a form brought somebody there, by the name in its address."""

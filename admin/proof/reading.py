@@ -97,7 +97,7 @@ def report_page(template: str, make: Callable[[Tables], dict[str, Any]], *, stat
     except SetupError as error:
         return _unavailable(template, str(error))
     except StoreError as error:
-        return _unavailable(template, f"The store did not answer: {error}. Try again in a moment.", status=503)
+        return _unavailable(template, f"The store did not answer ({error}).", status=503)
     return page(template, block="results", status=status, problem="", as_of=as_of, **found)
 
 

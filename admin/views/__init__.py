@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import (
     accounts,
+    accuracy,
     checks,
     economics,
     funnel,
@@ -34,6 +35,7 @@ BLUEPRINTS = (
     nudges.blueprint,
     funnel.blueprint,
     lift.blueprint,
+    accuracy.blueprint,
     signals.blueprint,
     trend.blueprint,
     economics.blueprint,

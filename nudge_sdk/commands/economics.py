@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from nudge_sdk.commands.opening import opened_store
-from nudge_sdk.commands.options import Moment, at_option, store_option
+from nudge_sdk.commands.options import Moment
 from nudge_sdk.commands.output import output_options, say_report
-from nudge_sdk.commands.refreshing import refreshed
+from nudge_sdk.commands.reports import report_at_option, tables_of, tables_options
 from nudge_sdk.errors import RecordError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ DAYS = 90
 
 
 @click.command()
-@store_option
+@tables_options
 @click.option(
     "--cost",
     "costs",
@@ -28,11 +28,11 @@ DAYS = 90
     help="What was spent in that time: pql=12000, other=40000 or shared=5000. May be given several times.",
 )
 @click.option("--since", type=Moment(), metavar="TIME", help=f"From when; {DAYS} days before the end, unless said.")
-@at_option("Until when")
 @click.option("--segment", default="", metavar="KEY", help="Only this segment.")
+@report_at_option
 @output_options
 def economics(
-    store: str, costs: tuple[str, ...], since: int | None, at: int, segment: str, as_json: bool, as_csv: bool
+    store: str | None, archive: Path | None, engine: str | None, as_json: bool, as_csv: bool, **said: Any
 ) -> None:
     """Tell what a PQL and a customer cost, of those who came as PQLs and of others, from costs typed in.
 
@@ -45,18 +45,16 @@ def economics(
     """
     from nudge_sdk.insights import economics as insights
     from nudge_sdk.insights.needs import check_statistics
-    from nudge_sdk.insights.tables import opened_tables
     from nudge_sdk.rules.times import DAY
 
-    typed = [_cost(each) for each in costs]
-    begin = at - DAYS * DAY if since is None else since
-    if begin >= at:
-        raise click.UsageError("--since is not before --at.")
+    typed = [_cost(each) for each in said["costs"]]
     check_statistics()
-    with opened_store(store) as opened:
-        refreshed(opened)
-    with opened_tables(store=store) as tables:
-        found = insights.economics(tables, typed, since=begin, until=at, segment=segment)
+    with tables_of(store, archive, engine) as tables:
+        until = tables.as_of if said["at"] is None else said["at"]
+        since = until - DAYS * DAY if said["since"] is None else said["since"]
+        if since >= until:
+            raise click.UsageError("--since is not before --at.")
+        found = insights.economics(tables, typed, since=since, until=until, segment=said["segment"])
     say_report(found, found.channels, insights.economics_words(found), as_json=as_json, as_csv=as_csv)
 
 

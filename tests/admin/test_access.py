@@ -73,6 +73,8 @@ TABLE = (
     Route("GET", "/funnel/", VIEWER),
     Route("GET", "/lift/", VIEWER),
     Route("POST", "/lift/plan", EDITOR),
+    Route("GET", "/accuracy/", VIEWER),
+    Route("POST", "/accuracy/benchmarks", EDITOR),
     Route("GET", "/signals/", VIEWER),
     Route("GET", "/trend/", VIEWER),
     Route("GET", "/economics/", VIEWER),

@@ -1,0 +1,132 @@
+"""Calibration: what points milestones should have, from who paid. It proposes; a person takes them into a draft."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, abort, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from nudge_sdk.insights.calibration import Settings, calibrate
+from nudge_sdk.insights.drift import drift
+from nudge_sdk.insights.features import calibration_features
+from nudge_sdk.insights.tables import Tables
+from nudge_sdk.rules.compiled import Rules
+from nudge_sdk.rules.lint_findings import name_of
+
+from ..access import for_role
+from ..editing import Unfit, save_entity
+from ..pages import current_client, current_workspace, go
+from ..proof.calibration import (
+    answer_of,
+    drift_answer,
+    points_words,
+    reliability_chart,
+    reminder_words,
+    rows_of,
+    weights_chart,
+)
+from ..proof.reading import choice, report_page
+from ..queries import Conflict
+from ..workspace import Workspace
+from .members import live_rules
+
+blueprint = Blueprint("calibration", __name__, url_prefix="/calibration")
+
+_KIND = "milestone"
+_THOUSAND = 1000
+_MOST = 1_000_000
+"""Thousandths: more points than anybody would give."""
+
+_NUDGED = {"exclude": "leave them out", "adjust": "allow for it"}
+_PENALTIES = {"firth": "Firth's", "ridge": "Ridge", "none": "None"}
+_AT_DAYS = {"7": "7 days", "14": "14 days", "30": "30 days"}
+_WITHIN = {"14": "14 days", "30": "30 days", "60": "60 days", "90": "90 days"}
+
+
+@blueprint.get("/")
+@for_role("viewer")
+def show() -> Response:
+    """Show what points milestones should have."""
+    return report_page("calibration/show.html", _context)
+
+
+@blueprint.post("/")
+@for_role("editor")
+def take() -> AnyResponse:
+    """Take the points that somebody chose into drafts of their milestones; nothing is published by it."""
+    chosen = {key: _points(request.form.get(f"points-{key}", "")) for key in request.form.getlist("take")}
+    if not chosen:
+        abort(422, "Choose at least one milestone whose points to take.")
+    late = [name for key, points in chosen.items() if (name := _take(key, points))]
+    if late:
+        abort(409, f"Somebody changed {', '.join(late)} since you looked; the others are drafted. Look again.")
+    return go("publishing.review", "saved")
+
+
+def _take(key: str, points: int) -> str:
+    """Save the draft of a milestone with other points; return its name if somebody was faster."""
+    workspace = current_workspace()
+    plain = workspace.stands(_KIND, key)
+    if plain is None:
+        abort(404, f"There is no milestone {key}.")
+    value = points / _THOUSAND
+    document = {**plain, "points": int(value) if value == int(value) else value}
+    try:
+        save_entity(_KIND, key, document, seen=request.form.get(f"version-{key}", ""))
+    except Conflict:
+        return name_of(workspace.entity(_KIND, key))
+    except Unfit:
+        abort(422, f"The milestone {key} has problems of its own. Mend them first.")
+    return ""
+
+
+def _points(text: str) -> int:
+    try:
+        found = int(text)
+    except ValueError:
+        abort(422, "Those are no points.")
+    if not -_MOST <= found <= _MOST:
+        abort(422, "Those are no points.")
+    return found
+
+
+def _context(tables: Tables) -> dict[str, Any]:
+    client, workspace, rules = current_client(), current_workspace(), live_rules()
+    at_days = choice("observed", "Looking at their first", _AT_DAYS, default="14")
+    within = choice("within", "Who paid in the", _WITHIN, default="30")
+    nudged = choice("nudged", "Those who saw a nudge", _NUDGED, default="adjust")
+    penalty = choice("penalty", "Penalty", _PENALTIES, default="firth")
+    observations = calibration_features(
+        client.store, tables, rules, now=client.now(), at_days=int(at_days.chosen), within_days=int(within.chosen)
+    )
+    old = _old_points(rules)
+    settings = Settings(penalty=penalty.chosen, nudged=nudged.chosen)  # type: ignore[arg-type]
+    report = calibrate(observations, settings, old)
+    rows = client.intake.current().rows
+    published = rows[-1].published_at if rows else None
+    changes = drift(observations, old, now=client.now(), published_at=published)
+    names = {each.key: name_of(each) for each in rules.definition.milestones}
+    return {
+        "filters": (at_days, within, nudged, penalty),
+        "report": report,
+        "answer": answer_of(report),
+        "reliability": reliability_chart(report.tested or report.apparent),
+        "weights": weights_chart(report, names),
+        "rows": rows_of(report, names),
+        "versions": _versions(workspace, [each.name for each in report.features]),
+        "points_words": points_words,
+        "drift": changes,
+        "drift_answer": drift_answer(changes),
+        "reminders": reminder_words(changes),
+        "days": f"the {within.words} after that",
+    }
+
+
+def _old_points(rules: Rules) -> dict[str, int]:
+    compiled = {each.key: each.points for segment in rules.segments for each in segment.member.milestones}
+    return {each.key: compiled.get(each.key, 0) for each in rules.definition.milestones}
+
+
+def _versions(workspace: Workspace, keys: list[str]) -> dict[str, str]:
+    return {key: workspace.version(_KIND, key) for key in keys if workspace.entity(_KIND, key) is not None}
