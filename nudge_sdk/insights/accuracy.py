@@ -15,10 +15,9 @@ from nudge_sdk.insights.accuracy_words import accuracy_rows, accuracy_words
 from nudge_sdk.insights.benchmarks import DEFAULTS, LOOSE, WELL, Benchmark
 from nudge_sdk.insights.judging import Judging, judged, positives_of
 from nudge_sdk.insights.qualified import goal_shares, time_to_conversion
+from nudge_sdk.insights.scored import scored_events
 from nudge_sdk.insights.statistics.comparisons import Difference, compare
 from nudge_sdk.insights.statistics.intervals import Rate, rate
-from nudge_sdk.rules.definition import Definition
-from nudge_sdk.rules.signals import event_names
 
 if TYPE_CHECKING:
     from nudge_sdk.insights.tables import Tables
@@ -92,13 +91,6 @@ def accuracy(tables: Tables, asked: Asked) -> AccuracyReport:
         unknown_ids=judging.positives.unknown[:MOST_LISTED] if judging.positives else (),
         notes=tuple(_notes(judging, asked)),
         **lists,
-    )
-
-
-def scored_events(definition: Definition) -> frozenset[str]:
-    """Return the names of the events that milestones of a definition count."""
-    return frozenset(
-        name for milestone in definition.milestones if milestone.signal for name in event_names(milestone.signal)
     )
 
 

@@ -18,10 +18,10 @@ import msgspec
 from nudge_sdk.errors import SetupError
 from nudge_sdk.insights.activation import activation_of
 from nudge_sdk.insights.rolling import Rolling, Terms, Won, worth
+from nudge_sdk.insights.scored import scored_events
 from nudge_sdk.rules.compiled import Rules
 from nudge_sdk.rules.identity import Aliases, Move
 from nudge_sdk.rules.lint_findings import name_of
-from nudge_sdk.rules.signals import event_names
 from nudge_sdk.rules.times import DAY, MINUTE, SECOND
 from nudge_sdk.store.journey_rows import (
     LAST,
@@ -236,10 +236,9 @@ def _write(store: SqlStore, found: list[Any], gone: list[Key]) -> int:
 
 def _known_of(rules: Rules) -> dict[str, Any]:
     """Return what reports need of the definition: they may read an archive, which has none."""
-    signals = rules.plan.signals.values()
     return {
         "segments": {each.key: name_of(each) for each in rules.definition.segments},
-        "scored": sorted({name for signal in signals for name in event_names(signal)}),
+        "scored": sorted(scored_events(rules.definition)),
     }
 
 
