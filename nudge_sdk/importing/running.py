@@ -16,6 +16,7 @@ from nudge_sdk.importing.sources import STDIN
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.times import DAY, day_of, to_iso
 from nudge_sdk.runtime.intake import Intake, encode_record
+from nudge_sdk.store.journey_rows import note_import
 
 WAIT = 60.0
 """Most seconds to wait for the store, a transaction: other imports into the same file take turns."""
@@ -167,6 +168,8 @@ class ImportRun:
         self.intake.finish_import(self.import_id, wait=WAIT)
         while rows := self.intake.sweep(wait=WAIT):
             self.summary.judged += len(rows)
+        if self.summary.new:
+            note_import(self.intake.store, self.intake.clock())
 
 
 def import_id_of(source: str) -> str:

@@ -24,6 +24,7 @@ Span = tuple[str, str, str, str]
 LAST: Key = ("\U0010ffff", "\U0010ffff")
 """A key after every other."""
 
+_WAIT = 10.0
 _CONVERT = KINDS.index("convert") + 1
 
 
@@ -207,11 +208,17 @@ def imported_accounts(store: SqlStore) -> set[str]:
     return {row[0] for row in store._read_long("SELECT DISTINCT account_id FROM nudge_events WHERE history = 1")}
 
 
+def note_import(store: Store, at: int) -> None:
+    """Write down that history was imported, so that it is replayed for reports; in memory there are none."""
+    if isinstance(store, SqlStore):
+        with store.transaction(wait=_WAIT) as transaction:
+            put_rollup(transaction, "imported", at, {})
+
+
 def last_import(store: SqlStore) -> int | None:
-    """Return the instant of the latest conclusion that an import of history brought, in microseconds, or None."""
-    (row,) = store._read_long("SELECT max(at) FROM nudge_transitions WHERE cause = 'import'")
-    found: int | None = row[0]
-    return found
+    """Return the instant of the last import of history, in microseconds, or None."""
+    noted = read_rollup(store, "imported")
+    return noted[0] if noted else None
 
 
 def _reached_in(store: SqlStore, span: Span, milestones: list[str]) -> list[Any]:

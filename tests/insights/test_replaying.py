@@ -14,7 +14,7 @@ from nudge_sdk.insights.replaying import needs_replay, replay_history
 from nudge_sdk.rules.authoring import parse_definition
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.times import DAY, SECOND
-from nudge_sdk.store.journey_rows import Journey, journeys_of
+from nudge_sdk.store.journey_rows import Journey, journeys_of, note_import
 from nudge_sdk.testing import Clock
 
 START = 20_500 * DAY
@@ -58,6 +58,7 @@ def brought_in(client: NudgeClient, *records: Record) -> None:
     client.intake.finish_import("one", wait=5)
     while client.intake.sweep(wait=5):
         pass
+    note_import(client.store, client.now())
 
 
 def journey(client: NudgeClient, user: str, account: str = "acme") -> Journey:
