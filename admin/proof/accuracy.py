@@ -24,6 +24,8 @@ def answer_of(report: AccuracyReport) -> str:
     if share is None:
         return f"No {flag} had time enough to pay yet."
     start = f"{percent(share)} of {flag} pay{_within(report)}; of the others {percent(report.others.share)}"
+    if report.band == Band.UNDECIDED:
+        return f"{start}. That is too few to judge by the benchmark."
     return f"{start}. By the benchmark that is {report.band.value}."
 
 
