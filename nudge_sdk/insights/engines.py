@@ -111,6 +111,12 @@ class SqlTables(Tables):
         check_key(key)
         field = self._speech.field(f"t.{_TEXTS[name]}", key)
         query = f"SELECT t.*, {field} AS {column} FROM ({self._selects[name]}) AS t"
+        if name == "journeys":
+            of_account = self._speech.field("a.traits", key)
+            query = (
+                f"SELECT t.*, coalesce({field}, {of_account}) AS {column} FROM ({self._selects[name]}) AS t LEFT JOIN "
+                f"({self._selects[name]}) AS a ON a.account_id = t.account_id AND a.user_id = ''"
+            )
         table: ir.Table = self.backend.sql(query, schema=ibis.schema({**SCHEMAS[name], column: "string"}))
         return table
 

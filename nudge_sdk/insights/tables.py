@@ -104,7 +104,8 @@ class Tables(ABC):
     def with_text(self, name: Literal["journeys", "events"], key: str, column: str) -> ir.Table:
         """Return journeys or events with one trait or property more, as a text (NULL where there is none).
 
-        A text is itself, true and false are ``true`` and ``false``, a number is as it is written.
+        A member without a trait has its account's. A text is itself, true and false are ``true`` and ``false``, a
+        number is as it is written.
         """
 
     @abstractmethod
