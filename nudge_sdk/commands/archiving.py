@@ -88,7 +88,7 @@ def _verify(path: Path, store: str | None, as_json: bool) -> None:
 def _words(found: Verified) -> list[str]:
     if found.problems:
         more = ["…"] if len(found.problems) > _MOST_NAMED else []
-        return [*found.problems[:_MOST_NAMED], *more, f"{len(found.problems)} problems; run nudge archive again"]
+        return [*found.problems[:_MOST_NAMED], *more, f"{len(found.problems)} problems; then run nudge archive again"]
     beside = ", and the store holds the same" if found.is_compared else ""
     return [f"{found.events} events of {found.days} days: every file is as it was written{beside}"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nudge_sdk.commands.opening import live_catalog, opened_store
+from nudge_sdk.commands.opening import opened_store
 from nudge_sdk.commands.options import json_option, say_json, store_option
 from nudge_sdk.errors import StoreBusyError
 

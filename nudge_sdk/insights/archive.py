@@ -124,16 +124,20 @@ class _Run:
         self._save(days)
 
     def _holds(self, days: dict[int, Day], day: int, sums: Sums) -> bool:
-        return day in days and days[day].sums == sums and day_file(self.root, day).exists()
+        path = day_file(self.root, day)
+        return day in days and days[day].sums == sums and path.exists() and path.stat().st_size == days[day].file.size
 
     def _delete(self, days: dict[int, Day], gone: set[int]) -> int:
-        """Delete days that are no more, and folders of days that no run ever noted."""
-        folders = {path.name: path for path in (self.root / EVENTS).glob("day=*")}
-        strays = [path for name, path in folders.items() if name.removeprefix("day=") not in {str(day) for day in days}]
+        """Delete days that are no more, and whatever lies among the files that no run noted."""
         for day in gone:
             del days[day]
-        for path in [*strays, *(day_file(self.root, day).parent for day in gone)]:
-            shutil.rmtree(path, ignore_errors=True)
+        known = {day_file(self.root, day) for day in days}
+        for path in (self.root / EVENTS).glob("*/*"):
+            if path not in known:
+                path.unlink()
+        for folder in (self.root / EVENTS).glob("*"):
+            if not any(folder.iterdir()):
+                folder.rmdir()
         return len(gone)
 
     def _write_day(self, day: int) -> Day:

@@ -80,7 +80,7 @@ def _files(root: Path, manifest: Manifest) -> Iterator[str]:
     known = {day_file(root, day) for day in manifest.days}
     for path in sorted((root / EVENTS).glob("*/*")):
         if path not in known:
-            yield f"{path.relative_to(root)} is not in the manifest"
+            yield f"{path.relative_to(root)} is not in the manifest; delete it"
 
 
 def _file(root: Path, path: Path, file: File) -> Iterator[str]:
@@ -88,7 +88,7 @@ def _file(root: Path, path: Path, file: File) -> Iterator[str]:
     if not path.exists():
         yield f"{name} is missing"
     elif described(path, file.rows) != file:
-        yield f"{name} is not the file that was written"
+        yield f"{name} is not the file that was written; delete it"
 
 
 def _contents(root: Path, manifest: Manifest) -> Iterator[str]:

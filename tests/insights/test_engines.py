@@ -81,7 +81,7 @@ def test_a_funnel_of_events_is_the_same(engines: dict[str, Tables], unit: Any, w
         return event_funnel(tables, ("a", "b", "c"), unit=unit, within_days=within, session_property="v", at=AT)
 
     counts = [step.count for step in agreed(engines, read).total.steps]
-    assert counts[0] > counts[2] > 0
+    assert counts[0] > counts[1] > 0
 
 
 @pytest.mark.parametrize("unit", ["member", "account"])
