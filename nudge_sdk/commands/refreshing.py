@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nudge_sdk.commands.opening import opened_store
+from nudge_sdk.commands.opening import intake_of, opened_store
 from nudge_sdk.commands.options import json_option, say_json, store_option
 from nudge_sdk.errors import StoreBusyError
 
@@ -56,7 +56,7 @@ def refreshed(store: Store, *, replay: bool = False) -> Refreshed | None:
     from nudge_sdk.insights.replaying import needs_replay, replay_history
     from nudge_sdk.runtime.recorder import present
 
-    rules = live_catalog(store).rules
+    rules = intake_of(store).catalog.rules
     if replay or needs_replay(store, rules):
         replay_history(store, rules, present(), _tell_replay if sys.stderr.isatty() else None)
     return run(store, rules, present(), _progress())
