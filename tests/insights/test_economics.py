@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nudge_sdk import NudgeClient, Options
+from nudge_sdk.cli import main
 from nudge_sdk.errors import RecordError
 from nudge_sdk.insights.economics import (
     Cost,
@@ -20,6 +25,8 @@ from nudge_sdk.insights.economics import (
     economics_words,
     read_amount,
 )
+from nudge_sdk.testing import Clock
+from tests.admin.conftest import START, fill
 from tests.insights.given_tables import given_tables
 
 UNIT = 1_000_000
@@ -132,3 +139,49 @@ def test_amounts_are_read_as_people_write_them(text: str, millionths: int) -> No
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(RecordError, match="is no amount"):
         read_amount(text)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    """A store with a PQL that was won, and somebody who was won otherwise."""
+    url = f"sqlite:///{tmp_path / 'nudges.db'}"
+    clock = Clock(START)
+    with NudgeClient(url, drain="inline", clock=clock, options=Options(on_error="raise")) as client:
+        fill(client)
+        clock.move(days=1)
+        client.convert("acme", value=49)
+        client.convert("bolt", value=9.5)
+    return url
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(main, ["economics", "--at", "2026-05-06T00:00:00Z", *words])
+
+
+def test_the_command_prints_in_words_as_json_and_as_csv(store: str) -> None:
+    costs = ("--store", store, "--cost", "pql=1,200", "--cost", "shared=100.50")
+    words = run(*costs)
+    assert words.exit_code == 0, words.output
+    assert "PQL-sourced: 1 accounts with a new PQL, 1 won; spent 1,250" in words.output
+    told = json.loads(run(*costs, "--json").output)
+    assert [(each["origin"], each["cost"]) for each in told["channels"]] == [
+        ("pql", 1_250_250_000),
+        ("other", 50_250_000),
+    ]
+    assert told["channels"][1]["counts"]["value"] == 9_500_000
+    assert run(*costs, "--csv").output.startswith("origin,counts_leads,counts_won")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--cost", "free=1"), "is not OF=AMOUNT with OF one of pql, other, shared"),
+        (("--cost", "pql"), "is no amount"),
+        (("--cost", "pql=-3"), "is no amount"),
+        (("--since", "2026-05-06T00:00:00Z"), "--since is not before --at"),
+    ],
+)
+def test_the_command_says_what_cannot_be_read(store: str, words: tuple[str, ...], says: str) -> None:
+    answer = run("--store", store, *words)
+    assert answer.exit_code == 2
+    assert says in " ".join(answer.output.split())

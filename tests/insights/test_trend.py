@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from click.testing import CliRunner, Result
 
+from nudge_sdk import NudgeClient, Options
+from nudge_sdk.cli import main
 from nudge_sdk.insights.tables import Tables
 from nudge_sdk.insights.trend import Marker, Week, changes, publications, releases, trend, trend_words
 from nudge_sdk.rules.times import DAY, to_micros
-from nudge_sdk.testing import memory_client
+from nudge_sdk.testing import Clock, memory_client
+from tests.admin.conftest import START, fill
 from tests.insights.given_tables import given_tables
 
 MONDAY = to_micros("2026-03-02T00:00:00Z")
@@ -138,3 +144,41 @@ def test_the_words_name_weeks_markers_and_changes() -> None:
     assert "release 2" in lines[2]
     assert lines[3].endswith("not over yet")
     assert lines[4] == "Release 2: PQLs went from 1 to 0: too few weeks, or too few of them, to compare."
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    """A store with one account that became hot on 2026-05-04, and one where little was done."""
+    url = f"sqlite:///{tmp_path / 'nudges.db'}"
+    options = Options(on_error="raise", release="7.1")
+    with NudgeClient(url, drain="inline", clock=Clock(START), options=options) as client:
+        fill(client)
+    return url
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(main, ["trend", *words, "--weeks", "2", "--at", "2026-05-06T00:00:00Z"])
+
+
+def test_the_command_prints_weeks_in_words_as_json_and_as_csv(store: str) -> None:
+    words = run("--store", store)
+    assert words.exit_code == 0, words.output
+    assert "definition 1, release 7.1, not over yet" in words.output
+    told = json.loads(run("--store", store, "--json").output)
+    assert [(week["pqls"], week["pqas"]) for week in told["weeks"]] == [(0, 0), (1, 1)]
+    assert [marker["name"] for marker in told["markers"]] == ["1", "7.1"]
+    lines = run("--store", store, "--csv", "--segment", "enterprise").output.splitlines()
+    assert lines[0] == "begins_at,is_over,sign_ups,pqls,pqas,won"
+    assert lines[2].endswith(",0,0,0,0")
+
+
+def test_the_command_reads_an_archive_as_well(store: str, tmp_path: Path) -> None:
+    folder = str(tmp_path / "archive")
+    assert CliRunner().invoke(main, ["archive", "--store", store, folder]).exit_code == 0
+    told = json.loads(run("--archive", folder, "--json").output)
+    assert [week["pqls"] for week in told["weeks"]] == [0, 1]
+    assert [marker["kind"] for marker in told["markers"]] == ["release"]
+
+
+def test_the_command_says_what_is_missing() -> None:
+    assert "say what to read" in CliRunner().invoke(main, ["trend"], env={"NUDGE_STORE": ""}).output
