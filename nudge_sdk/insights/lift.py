@@ -1,8 +1,8 @@
 """Lift: what nudges change, told by those from whom chance withheld them.
 
 Whoever reaches the point at which a nudge would be shown is written down, whether it is then offered or withheld. Both
-are counted from that first instant on, in the arm they were in at it, whatever came later. One query gives one row a
-unit; the rest is arithmetic.
+are counted from that first instant on, in the arm they were in at it, whatever came later. Two queries read who was
+exposed and who met the goal; the rest is arithmetic.
 
 - The overall holdout compares all who reached a first nudge that aims at a goal. Whom a nudge's own holdout withheld
   it from belongs to the treated: other nudges were offered to them.
@@ -13,12 +13,13 @@ unit; the rest is arithmetic.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from nudge_sdk.insights.experiments import USUAL_BASELINE, USUAL_EFFECT, Design, Units, report_of
+from nudge_sdk.insights.exposed import OFFERED, WITHHELD_OVERALL, Exposed, GoalsMet
 from nudge_sdk.insights.holdouts import Drawing, goal_unit, overall_drawing, own_drawing
 from nudge_sdk.insights.lift_reports import CONTROL, TREATED, WINDOW_DAYS, LiftReport
 from nudge_sdk.insights.statistics.power import Plan, plan_experiment
@@ -26,11 +27,8 @@ from nudge_sdk.rules.definition import Definition, Nudge, Subject
 from nudge_sdk.rules.times import DAY
 
 if TYPE_CHECKING:
-    import ibis.expr.types as ir
-
     from nudge_sdk.insights.tables import Tables
 
-_OVERALL = "overall"
 _LAST = 2**31 - 1
 
 
@@ -59,18 +57,23 @@ def lift_of_nudges(
     return (*(_overall(asked, goal) for goal in goals), *(_of_nudge(asked, nudge) for nudge in definition.nudges))
 
 
-class _Asked(msgspec.Struct, frozen=True):
-    """What was asked for."""
+class _Asked:
+    """What was asked for, and what was read for it."""
 
-    tables: Any
-    definitions: tuple[Definition, ...]
-    now: int
-    window_days: int
-    plan: Plan | None
+    def __init__(
+        self, tables: Tables, definitions: Sequence[Definition], now: int, window_days: int, plan: Plan | None
+    ) -> None:
+        self.definitions, self.definition = definitions, definitions[-1]
+        self.now, self.window_days, self.plan = now, window_days, plan
+        self.exposed = Exposed(tables)
+        self._tables = tables
+        self._met: dict[tuple[str, Subject], GoalsMet] = {}
 
-    @property
-    def definition(self) -> Definition:
-        return self.definitions[-1]
+    def goals_met(self, goal: str, of: Subject) -> GoalsMet:
+        """Return when a goal was met; read once."""
+        if (goal, of) not in self._met:
+            self._met[goal, of] = self.exposed.goals_met(self._tables, goal, of)
+        return self._met[goal, of]
 
     def plan_with(self, share: float) -> Plan:
         """Return the plan for a control of this share."""
@@ -87,7 +90,7 @@ class _Asked(msgspec.Struct, frozen=True):
         )
 
 
-class _Measured(msgspec.Struct, frozen=True):
+class _Measured(NamedTuple):
     """What is compared in one report.
 
     Attributes:
@@ -130,8 +133,7 @@ def _of_nudge(asked: _Asked, nudge: Nudge) -> LiftReport:
 
 
 def _report(asked: _Asked, measured: _Measured, design: Design) -> LiftReport:
-    rows = asked.tables.rows(_rows(asked.tables, measured, asked.window_days))
-    units = _units(rows, measured)
+    units = _units(asked, measured)
     design = msgspec.structs.replace(design, window_days=asked.window_days, is_randomised=False)
     if measured.drawing is not None:
         share = measured.drawing.share
@@ -146,107 +148,117 @@ def _report(asked: _Asked, measured: _Measured, design: Design) -> LiftReport:
     return report_of(design, units, asked.now)
 
 
-def _rows(tables: Tables, measured: _Measured, window_days: int) -> ir.Table:
-    """Return one row a unit: account, instant, whether treated, whether in both arms, whether left out, whether won."""
-    import ibis
-
-    keys = ["account_id"] if measured.grain == "account" else ["account_id", "user_id"]
-    exposures = tables.exposures
-    aimed = exposures.filter(exposures.kind.isin([CONTROL, TREATED]), _population(exposures, measured))
-    is_mine, is_withheld = _is_mine(aimed, measured), _is_withheld(aimed, measured)
-    units = aimed.group_by(keys).agg(
-        first_at=aimed.at.min(),
-        own_at=aimed.at.min(where=is_mine),
-        control_at=aimed.at.min(where=is_mine & is_withheld),
-        treated_at=aimed.at.min(where=is_mine & ~is_withheld),
-    )
-    units = units.filter(units.own_at.notnull())
-    met = tables.goals.filter(ibis._.kind == "convert", ibis._.goal == measured.goal)
-    by = ["account_id"] if measured.unit == "account" else keys
-    met = met.select(**{f"met_{key}": met[key] for key in by}, met_at=met.at)
-    joined = units.left_join(met, [units[key] == met[f"met_{key}"] for key in by])
-    is_in_time = (joined.met_at >= joined.own_at) & (joined.met_at < joined.own_at + window_days * DAY)
-    is_treated = joined.treated_at.notnull() & (joined.control_at.isnull() | (joined.treated_at <= joined.control_at))
-    shaped = joined.select(
-        account_id=joined.account_id,
-        user_id=joined.account_id if measured.grain == "account" else joined.user_id,
-        at=joined.own_at,
-        is_treated=is_treated,
-        is_in_both=joined.treated_at.notnull() & joined.control_at.notnull(),
-        is_left_out=joined.first_at < joined.own_at,
-        is_in_time=ibis.ifelse(is_in_time, 1, 0),
-    )
-    by_unit = ["account_id", "user_id", "at", "is_treated", "is_in_both", "is_left_out"]
-    grouped = shaped.group_by(by_unit).agg(won=shaped.is_in_time.max())
-    return grouped.select("account_id", "at", "is_treated", "is_in_both", "is_left_out", "won")
-
-
-def _population(exposures: ir.Table, measured: _Measured) -> Any:
-    """Return which exposures make somebody somebody who was exposed before."""
-    if measured.drawing is None:
-        return exposures.nudge == measured.nudge if measured.nudge else exposures.goal != ""
-    if measured.drawing.is_overall:
-        return exposures.goal != ""
-    return (exposures.nudge == measured.nudge) & (exposures.holdout != _OVERALL)
-
-
-def _is_mine(exposures: ir.Table, measured: _Measured) -> Any:
-    """Return which exposures are compared."""
-    import ibis
-
-    mine = exposures.nudge == measured.nudge if measured.nudge else ibis.literal(True)
-    if measured.drawing is None:
-        return mine & (exposures.kind == TREATED)
-    last = _LAST if measured.drawing.last is None else measured.drawing.last
-    return mine & exposures.definition.between(measured.drawing.first, last)
-
-
-def _is_withheld(exposures: ir.Table, measured: _Measured) -> Any:
-    is_withheld = exposures.kind == CONTROL
-    if measured.drawing is None or not measured.drawing.is_overall:
-        return is_withheld
-    return is_withheld & (exposures.holdout == _OVERALL)
-
-
-def _units(rows: Iterable[tuple[Any, ...]], measured: _Measured) -> Units:
-    """Return arrays of those who count, in the unit that counts."""
+def _units(asked: _Asked, measured: _Measured) -> Units:
+    """Return those who count, in the unit that counts."""
     import numpy as np
 
-    found = sorted(rows, key=lambda row: (row[1], row[0]))
-    kept = [row for row in found if not row[4]]
-    accounts, at, is_treated, is_in_both, won = ([row[index] for row in kept] for index in (0, 1, 2, 3, 5))
-    codes = _codes(accounts)
-    treated, both = np.array(is_treated, dtype=bool), np.array(is_in_both, dtype=bool)
-    firsts = np.unique(codes, return_index=True)[1]
-    everybody = np.arange(len(kept))
-    counted = firsts if measured.unit == "account" else everybody
-    drawn = treated[firsts if measured.drawn == "account" else everybody]
+    exposed = asked.exposed
+    found = _entries(exposed, measured)
+    kept = found.where(~found.is_left_out)
+    everybody = np.arange(len(kept.at))
+    firsts = np.unique(kept.account, return_index=True)[1]
+    drawn = kept.is_treated[firsts if measured.drawn == "account" else everybody]
+    counted = kept.where(firsts if measured.unit == "account" else everybody)
     is_by_account = "account" in (measured.unit, measured.drawn)
-    several, exposed = _several(codes, treated, both) if is_by_account else (int(both.sum()), len(kept))
+    several, among = _several(kept) if is_by_account else (int(kept.is_in_both.sum()), len(kept.at))
+    met = asked.goals_met(measured.goal, measured.unit)
+    numbers = counted.account if measured.unit == "account" else counted.number
     return Units(
-        is_treated=treated[counted],
-        has_won=np.array(won, dtype=bool)[counted],
-        first_at=np.array(at, dtype=np.int64)[counted],
-        cluster=None if measured.unit == "account" else codes,
+        is_treated=counted.is_treated,
+        has_won=met.is_within(numbers, counted.at, asked.window_days * DAY),
+        first_at=counted.at,
+        cluster=None if measured.unit == "account" else np.unique(counted.account, return_inverse=True)[1],
         drawn={CONTROL: int(np.count_nonzero(~drawn)), TREATED: int(np.count_nonzero(drawn))},
         several=several,
-        exposed=exposed,
-        left_out=len(found) - len(kept),
+        exposed=among,
+        left_out=len(found.at) - len(kept.at),
     )
 
 
-def _codes(accounts: Sequence[str]) -> Any:
-    """Return a number for each account."""
+class _Entries(NamedTuple):
+    """Arrays of one entry an account, or a member, by the first exposure that is compared.
+
+    Attributes:
+        number: Of the account or member.
+        is_in_both: Whether it was in the other arm too, at any time.
+        is_left_out: Whether an earlier exposure of another kind forbids comparing it.
+    """
+
+    number: Any
+    account: Any
+    at: Any
+    is_treated: Any
+    is_in_both: Any
+    is_left_out: Any
+
+    def where(self, chosen: Any) -> _Entries:
+        """Return some of them."""
+        return _Entries(*(column[chosen] for column in self))
+
+
+def _entries(exposed: Exposed, measured: _Measured) -> _Entries:
     import numpy as np
 
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(account, len(numbers)) for account in accounts], dtype=np.int64)
+    numbers = exposed.numbers(measured.grain)
+    before, mine = _population(exposed, measured), _mine(exposed, measured)
+    is_withheld = _is_withheld(exposed, measured)
+    known, first = _firsts(numbers, before)
+    number, own = _firsts(numbers, mine)
+    sides = [np.isin(number, numbers[mine & side]) for side in (is_withheld, ~is_withheld)]
+    at = exposed.at[own]
+    order = np.argsort(at, kind="stable")
+    entries = _Entries(
+        number=number,
+        account=exposed.account[own],
+        at=at,
+        is_treated=~is_withheld[own],
+        is_in_both=sides[0] & sides[1],
+        is_left_out=exposed.at[first[np.searchsorted(known, number)]] < at,
+    )
+    return entries.where(order)
 
 
-def _several(codes: Any, is_treated: Any, is_in_both: Any) -> tuple[int, int]:
+def _firsts(numbers: Any, chosen: Any) -> tuple[Any, Any]:
+    """Return the numbers among the chosen exposures, and where the first exposure of each stands."""
+    import numpy as np
+
+    places = np.flatnonzero(chosen)
+    found, first = np.unique(numbers[places], return_index=True)
+    return found, places[first]
+
+
+def _population(exposed: Exposed, measured: _Measured) -> Any:
+    """Return which exposures make somebody somebody who was exposed before."""
+    is_own = exposed.nudge == measured.nudge
+    if measured.drawing is None:
+        return is_own if measured.nudge else exposed.is_aimed
+    if measured.drawing.is_overall:
+        return exposed.is_aimed
+    return is_own & (exposed.side != WITHHELD_OVERALL)
+
+
+def _mine(exposed: Exposed, measured: _Measured) -> Any:
+    """Return which exposures are compared."""
+    mine = _population(exposed, measured)
+    if measured.nudge:
+        mine = mine & (exposed.nudge == measured.nudge)
+    if measured.drawing is None:
+        return mine & (exposed.side == OFFERED)
+    last = _LAST if measured.drawing.last is None else measured.drawing.last
+    return mine & (exposed.definition >= measured.drawing.first) & (exposed.definition <= last)
+
+
+def _is_withheld(exposed: Exposed, measured: _Measured) -> Any:
+    if measured.drawing is not None and measured.drawing.is_overall:
+        return exposed.side == WITHHELD_OVERALL
+    return exposed.side != OFFERED
+
+
+def _several(entries: _Entries) -> tuple[int, int]:
     """Return how many accounts were seen in both arms, and how many there are."""
     import numpy as np
 
-    length = int(codes.max()) + 1 if len(codes) else 0
-    sides = [np.bincount(codes[of], minlength=length) > 0 for of in (is_treated | is_in_both, ~is_treated | is_in_both)]
-    return int(np.count_nonzero(sides[0] & sides[1])), length
+    accounts, places = np.unique(entries.account, return_inverse=True)
+    sides = (entries.is_treated | entries.is_in_both, ~entries.is_treated | entries.is_in_both)
+    seen = [np.bincount(places[side], minlength=len(accounts)) > 0 for side in sides]
+    return int(np.count_nonzero(seen[0] & seen[1])), len(accounts)

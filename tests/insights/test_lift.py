@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,14 +27,17 @@ BY_MEMBER = {"goals": [{"key": "paid", "unit": "member"}]}
 
 
 class Trial:
-    """A store in a file, and what was seen of it from outside.
+    """A store, and what was seen of it from outside.
+
+    Args:
+        place: The folder of its file, or its address.
 
     Attributes:
         offered, withheld: Users in the order in which they were asked for.
     """
 
-    def __init__(self, folder: Path, *nudges: dict[str, Any], **changes: Any) -> None:
-        self.url = f"sqlite:///{folder}/nudge.db"
+    def __init__(self, place: Path | str, *nudges: dict[str, Any], **changes: Any) -> None:
+        self.url = place if isinstance(place, str) else f"sqlite:///{place}/nudge.db"
         self.test = NudgeTest(product(*nudges, **{"settings": FREE, **changes}), store=self.url)
         self.offered: list[str] = []
         self.withheld: list[str] = []
@@ -276,6 +279,14 @@ def test_the_plan_that_is_kept_is_the_plan(measured: Trial) -> None:
     assert "22 units (11 in the control, 11 treated)" in said[0]
     lines = run("--store", measured.url, "--at", LATER, "--nudge", "upgrade")
     assert lines[1].startswith("  No difference shown")
+
+
+def test_postgresql_tells_the_same(measured: Trial, new_postgresql: Callable[[], str]) -> None:
+    other = Trial(new_postgresql(), {**UPGRADE, "name": "Upgrade now"}, holdout={"share": 0.5})
+    other.ask(users(40))
+    other.test.clock.move(days=1)
+    other.pay([user for user in users(40) if user.endswith("3")])
+    assert other.reports() == measured.reports()
 
 
 def test_the_archive_tells_the_same_as_the_store(measured: Trial, tmp_path: Path) -> None:
