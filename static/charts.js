@@ -129,6 +129,7 @@ function config(chart, colours, width) {
         legend: {
           display: chart.series.length > 1,
           align: "start",
+          position: chart.marks ? "bottom" : "top",
           labels: { color: colours.text, boxWidth: 14, boxHeight: 14, usePointStyle: true, pointStyle: "rectRounded" },
         },
         tooltip: { callbacks: { label, title: heading }, displayColors: chart.series.length > 1 },

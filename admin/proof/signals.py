@@ -122,6 +122,11 @@ def chosen(events: Sequence[EventSignal], name: str) -> EventSignal | None:
     return next((each for each in events if each.name == name), events[0] if events else None)
 
 
+def chance_words(q_value: float) -> str:
+    """Return a q-value as people can read it."""
+    return "q < 0.001" if q_value < 0.001 else f"q = {q_value:.2g}"
+
+
 def _times(cell: Cell) -> str:
     times = "once" if cell.at_least == 1 else f"{cell.at_least} times"
     return f"at least {times} in their first {_days(cell)}"

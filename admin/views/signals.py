@@ -12,7 +12,7 @@ from nudge_sdk.insights.tables import Tables
 from ..access import for_role
 from ..pages import current_client, current_workspace
 from ..proof.reading import Choice, choice, report_page
-from ..proof.signals import ADVICE, BADGES, answer_of, asked, chart_of, chosen, grid_of
+from ..proof.signals import ADVICE, BADGES, answer_of, asked, chance_words, chart_of, chosen, grid_of
 
 blueprint = Blueprint("signals", __name__, url_prefix="/signals")
 
@@ -51,6 +51,7 @@ def _context(tables: Tables) -> dict[str, Any]:
         "chart": chart_of(report),
         "asked": asked,
         "badges": BADGES,
+        "chance": chance_words,
         "advice": ADVICE,
         "event": event,
         "grid": grid_of(event, baseline) if event is not None else [],
