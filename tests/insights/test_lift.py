@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -30,14 +31,14 @@ class Trial:
     """A store, and what was seen of it from outside.
 
     Args:
-        place: The folder of its file, or its address.
+        url: Its address.
 
     Attributes:
         offered, withheld: Users in the order in which they were asked for.
     """
 
-    def __init__(self, place: Path | str, *nudges: dict[str, Any], **changes: Any) -> None:
-        self.url = place if isinstance(place, str) else f"sqlite:///{place}/nudge.db"
+    def __init__(self, url: str, *nudges: dict[str, Any], **changes: Any) -> None:
+        self.url = url
         self.test = NudgeTest(product(*nudges, **{"settings": FREE, **changes}), store=self.url)
         self.offered: list[str] = []
         self.withheld: list[str] = []
@@ -63,6 +64,19 @@ class Trial:
         return {"overall" if each.kind == "overall" else each.key: each for each in found}
 
 
+@pytest.fixture
+def trial_of(tmp_path: Path) -> Iterator[Callable[..., Trial]]:
+    """Make trials with these nudges; they are closed in the end."""
+    with ExitStack() as stack:
+
+        def make(*nudges: dict[str, Any], url: str = "", **changes: Any) -> Trial:
+            trial = Trial(url or f"sqlite:///{tmp_path}/nudge.db", *nudges, **changes)
+            stack.callback(trial.test.client.close)
+            return trial
+
+        yield make
+
+
 def users(count: int, prefix: str = "user") -> list[str]:
     return [f"{prefix}-{number}" for number in range(count)]
 
@@ -73,8 +87,8 @@ def counted(report: LiftReport) -> tuple[tuple[int, int], tuple[int, int]]:
     return (control.count, control.of), (treated.count, treated.of)
 
 
-def test_the_overall_holdout_is_counted_from_the_first_exposure_on(tmp_path: Path) -> None:
-    trial = Trial(tmp_path, UPGRADE, holdout={"share": 0.5})
+def test_the_overall_holdout_is_counted_from_the_first_exposure_on(trial_of: Callable[..., Trial]) -> None:
+    trial = trial_of(UPGRADE, holdout={"share": 0.5})
     trial.ask(users(40))
     offered, withheld = len(trial.offered), len(trial.withheld)
     trial.test.clock.move(days=29, hours=23)
@@ -95,8 +109,8 @@ def test_the_overall_holdout_is_counted_from_the_first_exposure_on(tmp_path: Pat
     assert (found.is_randomised, found.holdout, found.left_out, found.exposures.several) == (True, "overall", 0, 0)
 
 
-def test_later_exposures_and_conversions_before_the_first_change_nothing(tmp_path: Path) -> None:
-    trial = Trial(tmp_path, UPGRADE, holdout={"share": 0.5})
+def test_later_exposures_and_conversions_before_the_first_change_nothing(trial_of: Callable[..., Trial]) -> None:
+    trial = trial_of(UPGRADE, holdout={"share": 0.5})
     trial.ask(users(20))
     first, other = trial.offered[0], trial.withheld[0]
     trial.test.clock.move(days=20)
@@ -111,8 +125,8 @@ def test_later_exposures_and_conversions_before_the_first_change_nothing(tmp_pat
     assert (longer.control.seen.count, longer.treated.seen.count) == (1, 1)
 
 
-def test_the_account_is_the_unit_where_it_buys(tmp_path: Path) -> None:
-    trial = Trial(tmp_path, UPGRADE, holdout={"share": 0.5})
+def test_the_account_is_the_unit_where_it_buys(trial_of: Callable[..., Trial]) -> None:
+    trial = trial_of(UPGRADE, holdout={"share": 0.5})
     names = users(20, "account")
     sides: dict[str, bool] = {}
     for account in names:
@@ -130,8 +144,8 @@ def test_the_account_is_the_unit_where_it_buys(tmp_path: Path) -> None:
     assert (found.unit, found.exposures.several, found.live.clusters) == ("account", 0, None)
 
 
-def test_members_of_shared_accounts_are_counted_with_cluster_robust_errors(tmp_path: Path) -> None:
-    trial = Trial(tmp_path, UPGRADE, holdout={"share": 0.5}, **BY_MEMBER)
+def test_members_of_shared_accounts_are_counted_with_cluster_robust_errors(trial_of: Callable[..., Trial]) -> None:
+    trial = trial_of(UPGRADE, holdout={"share": 0.5}, **BY_MEMBER)
     for account in users(30, "account"):
         before = len(trial.offered)
         trial.ask(["ada", "bob", "eve"], account=account)
@@ -153,8 +167,8 @@ def test_members_of_shared_accounts_are_counted_with_cluster_robust_errors(tmp_p
     assert any("the verdict rests on it" in line for line in lift_words(found))
 
 
-def test_a_holdout_of_its_own_is_the_control_of_its_nudge(tmp_path: Path) -> None:
-    trial = Trial(tmp_path, {**UPGRADE, "holdout": 0.5}, holdout={"share": 0.4})
+def test_a_holdout_of_its_own_is_the_control_of_its_nudge(trial_of: Callable[..., Trial]) -> None:
+    trial = trial_of({**UPGRADE, "holdout": 0.5}, holdout={"share": 0.4})
     people = users(60)
     trial.ask(people)
     reasons = {
@@ -172,9 +186,11 @@ def test_a_holdout_of_its_own_is_the_control_of_its_nudge(tmp_path: Path) -> Non
     assert (found["overall"].holdout, found["overall"].control.share) == ("overall", 0.4)
 
 
-def test_after_another_nudge_the_overall_holdout_no_longer_compares_like_with_like(tmp_path: Path) -> None:
+def test_after_another_nudge_the_overall_holdout_no_longer_compares_like_with_like(
+    trial_of: Callable[..., Trial],
+) -> None:
     second = nudge("second", goal="paid", placement="other", lifetime=100)
-    trial = Trial(tmp_path, UPGRADE, second, holdout={"share": 0.5})
+    trial = trial_of(UPGRADE, second, holdout={"share": 0.5})
     trial.ask(users(10))
     trial.test.clock.move(hours=1)
     trial.ask(users(16), placement="other")
@@ -185,8 +201,8 @@ def test_after_another_nudge_the_overall_holdout_no_longer_compares_like_with_li
     assert "a holdout of its own would let them count" in " ".join(lift_words(found["second"]))
 
 
-def test_who_was_exposed_under_another_holdout_is_left_out(tmp_path: Path) -> None:
-    trial = Trial(tmp_path, UPGRADE, holdout={"share": 0.2})
+def test_who_was_exposed_under_another_holdout_is_left_out(trial_of: Callable[..., Trial]) -> None:
+    trial = trial_of(UPGRADE, holdout={"share": 0.2})
     trial.ask(users(30))
     trial.publish(UPGRADE, holdout={"share": 0.2}, notes="a new text changes nothing")
     trial.ask(users(10, "same"))
@@ -204,8 +220,8 @@ def test_who_was_exposed_under_another_holdout_is_left_out(tmp_path: Path) -> No
     assert "ended with definition 3" in lift_words(ended)[0]
 
 
-def test_without_a_holdout_it_is_association_and_has_no_verdict(tmp_path: Path) -> None:
-    trial = Trial(tmp_path, UPGRADE)
+def test_without_a_holdout_it_is_association_and_has_no_verdict(trial_of: Callable[..., Trial]) -> None:
+    trial = trial_of(UPGRADE)
     trial.ask(users(8))
     trial.pay(users(2))
     trial.test.clock.move(days=31)
@@ -217,8 +233,8 @@ def test_without_a_holdout_it_is_association_and_has_no_verdict(tmp_path: Path) 
         assert "lift" not in words.replace("association, not lift", "")
 
 
-def test_somebody_seen_on_both_sides_is_told_and_too_many_forbid_a_verdict(tmp_path: Path) -> None:
-    trial = Trial(tmp_path, UPGRADE, holdout={"share": 0.5, "unit": "member"})
+def test_somebody_seen_on_both_sides_is_told_and_too_many_forbid_a_verdict(trial_of: Callable[..., Trial]) -> None:
+    trial = trial_of(UPGRADE, holdout={"share": 0.5, "unit": "member"})
     for account in users(30, "account"):
         trial.ask([f"ada-{account}", f"bob-{account}"], account=account)
         trial.test.clock.move(minutes=1)
@@ -232,8 +248,8 @@ def test_somebody_seen_on_both_sides_is_told_and_too_many_forbid_a_verdict(tmp_p
     assert f"{mixed} of 30 units" in found.reason
 
 
-def test_before_anybody_came_there_is_nothing_to_say(tmp_path: Path) -> None:
-    found = Trial(tmp_path, UPGRADE, nudge("tip"), holdout={"share": 0.5}).reports()
+def test_before_anybody_came_there_is_nothing_to_say(trial_of: Callable[..., Trial]) -> None:
+    found = trial_of(UPGRADE, nudge("tip"), holdout={"share": 0.5}).reports()
     assert list(found) == ["overall", "upgrade", "tip"]
     assert found["overall"].verdict is Verdict.NOT_YET
     assert found["tip"].verdict is None
@@ -243,9 +259,9 @@ def test_before_anybody_came_there_is_nothing_to_say(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def measured(tmp_path: Path) -> Trial:
+def measured(trial_of: Callable[..., Trial]) -> Trial:
     """Forty who came on the first day, of whom those whose number ends in 3 paid a day later."""
-    trial = Trial(tmp_path, {**UPGRADE, "name": "Upgrade now"}, holdout={"share": 0.5})
+    trial = trial_of({**UPGRADE, "name": "Upgrade now"}, holdout={"share": 0.5})
     trial.ask(users(40))
     trial.test.clock.move(days=1)
     trial.pay([user for user in users(40) if user.endswith("3")])
@@ -281,8 +297,10 @@ def test_the_plan_that_is_kept_is_the_plan(measured: Trial) -> None:
     assert lines[1].startswith("  No difference shown")
 
 
-def test_postgresql_tells_the_same(measured: Trial, new_postgresql: Callable[[], str]) -> None:
-    other = Trial(new_postgresql(), {**UPGRADE, "name": "Upgrade now"}, holdout={"share": 0.5})
+def test_postgresql_tells_the_same(
+    measured: Trial, trial_of: Callable[..., Trial], new_postgresql: Callable[[], str]
+) -> None:
+    other = trial_of({**UPGRADE, "name": "Upgrade now"}, holdout={"share": 0.5}, url=new_postgresql())
     other.ask(users(40))
     other.test.clock.move(days=1)
     other.pay([user for user in users(40) if user.endswith("3")])
