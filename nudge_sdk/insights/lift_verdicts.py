@@ -51,7 +51,7 @@ def interval_name(confidence: float) -> str:
 def rate_words(found: Rate, confidence: float) -> str:
     """Return a rate with its interval."""
     if found.share is None:
-        return "nobody yet"
+        return "nobody"
     return (
         f"{found.count:,} of {found.of:,} ({percent(found.share)}; {interval_name(confidence)} "
         f"{percent(found.low)} to {percent(found.high)})"

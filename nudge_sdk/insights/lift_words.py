@@ -51,7 +51,8 @@ def _lines(report: LiftReport) -> Iterator[str]:
 
 
 def _arm(arm: Arm, report: LiftReport) -> str:
-    text = f"{arm.name}: {units_words(arm.units, report.unit)}; {rate_words(arm.seen, report.confidence)} met the goal"
+    seen = f"{rate_words(arm.seen, report.confidence)} met the goal" if arm.seen.of else "nobody observed yet"
+    text = f"{arm.name}: {units_words(arm.units, report.unit)}; {seen}"
     if arm.waiting:
         text += f"; {arm.waiting:,} not yet observed, {arm.waiting_won:,} of them met it so far"
     return f"{text}."
