@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, current_app
 
 from nudge_sdk.insights import trend as insights
 from nudge_sdk.insights.tables import Tables
@@ -13,10 +13,12 @@ from nudge_sdk.rules.times import DAY
 from ..access import for_role
 from ..pages import current_client
 from ..proof.reading import choice, report_page, segment_choice, source_choice
+from ..proof.releases import KeptReleases
 from ..proof.trend import answer_of, chart_of, in_week, rows_of
 
 blueprint = Blueprint("trend", __name__, url_prefix="/trend")
 
+EXTENSION = "nudge_kept_releases"
 _WEEKS = {"12": "12 weeks", "26": "26 weeks", "52": "a year"}
 
 
@@ -35,7 +37,7 @@ def _context(tables: Tables) -> dict[str, Any]:
         tables,
         now=now,
         weeks=int(weeks.chosen),
-        markers=(*insights.publications(client.store), *insights.releases(tables, since=since)),
+        markers=(*insights.publications(client.store), *_kept().since(tables, since, now)),
         segment=segment.chosen,
         source=source.chosen,
     )
@@ -46,3 +48,8 @@ def _context(tables: Tables) -> dict[str, Any]:
         "weeks": [(each, in_week(found, each)) for each in reversed(found.weeks)],
         "changes": rows_of(found),
     }
+
+
+def _kept() -> KeptReleases:
+    kept: KeptReleases = current_app.extensions.setdefault(EXTENSION, KeptReleases())
+    return kept

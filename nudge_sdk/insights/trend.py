@@ -5,7 +5,7 @@ What changed after a publication or a release is told beside it. It is an associ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -153,12 +153,21 @@ def releases(tables: Tables, *, since: int) -> tuple[Marker, ...]:
         tables: What to read.
         since: The instant.
     """
+    return release_markers(first_events(tables, day_of(since) - SEEN_DAYS), since)
+
+
+def first_events(tables: Tables, day: int) -> dict[str, int]:
+    """Return the first event of each release, of those from a UTC day on: its instant by the release."""
     events = tables.events
-    recent = events.filter(
-        (events.day >= day_of(since) - SEEN_DAYS) & events.release.notnull() & (events.release != "")
-    )
-    rows = tables.rows(recent.group_by("release").aggregate(first=recent["at"].min()).select("first", "release"))
-    return tuple(Marker(at=at, kind="release", name=name) for at, name in sorted(rows) if at >= since)
+    recent = events.filter((events.day >= day) & events.release.notnull() & (events.release != ""))
+    rows = tables.rows(recent.group_by("release").aggregate(first=recent["at"].min()).select("release", "first"))
+    return dict(rows)
+
+
+def release_markers(first: Mapping[str, int], since: int) -> tuple[Marker, ...]:
+    """Return the releases whose first event is not before an instant."""
+    found = sorted((at, name) for name, at in first.items() if at >= since)
+    return tuple(Marker(at=at, kind="release", name=name) for at, name in found)
 
 
 def changes(weeks: Sequence[Week], markers: Sequence[Marker]) -> tuple[Change, ...]:

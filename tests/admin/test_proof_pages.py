@@ -274,3 +274,19 @@ def test_hostile_names_are_escaped_in_charts_and_tables(client: NudgeClient, clo
         assert "<img src=x" not in page
         assert text in html.unescape(page), path
     assert viewer.get("/funnel/", query_string={"by": f"trait:{text}", "steps": f"{text},{text}x"}).status_code == 200
+
+
+def test_releases_are_kept_and_new_ones_found_day_by_day(made_up_client: NudgeClient) -> None:
+    clock = made_up_client._clock
+    assert isinstance(clock, DemoClock)
+    viewer = browser_of(admin_of(made_up_client, "viewer"))
+
+    def marks(weeks: int) -> list[str]:
+        return [each["text"] for each in charts_of(viewer.get(f"/trend/?weeks={weeks}").text)[0]["marks"]]
+
+    assert marks(12) == ["v5.0", "v5.1", "Def. 3"]
+    assert marks(26)[0] == "v4.1"
+    made_up_client.recorder.release = "6.0"
+    made_up_client.track("made-up-0001.1", "session_started", account="made-up-0001")
+    assert marks(26)[-1] == "v6.0"
+    assert marks(12)[-1] == "v6.0"
