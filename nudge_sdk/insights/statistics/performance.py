@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import msgspec
 
-from nudge_sdk.insights.statistics.intervals import Rate
+from nudge_sdk.insights.statistics.intervals import CONFIDENCE, Rate, rate
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+MOST_BINS = 10
+FEWEST_IN_BIN = 20
 
 
 class Bin(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,3 +58,92 @@ class Performance(msgspec.Struct, frozen=True, kw_only=True):
     intercept: float | None
     slope: float | None
     bins: tuple[Bin, ...]
+
+
+def performance(happened: ArrayLike, probabilities: ArrayLike) -> Performance:
+    """Return how well probabilities foretell what happened.
+
+    Args:
+        happened: Of each row, whether it did.
+        probabilities: What was foretold, strictly between 0 and 1.
+
+    Raises:
+        ValueError: There are no rows.
+    """
+    import numpy as np
+    from sklearn.metrics import brier_score_loss, log_loss
+
+    labels, chances = np.asarray(happened, bool), np.asarray(probabilities, float)
+    if not labels.size:
+        raise ValueError("nobody was foretold anything")
+    share = labels.mean()
+    intercept, slope = _calibration(labels, chances)
+    return Performance(
+        rows=labels.size,
+        happened=int(labels.sum()),
+        auc=auc(labels, chances),
+        brier=float(brier_score_loss(labels, chances, pos_label=True)),
+        brier_baseline=float(share * (1 - share)),
+        log_loss=float(log_loss(labels, chances, labels=[False, True])),
+        intercept=intercept,
+        slope=slope,
+        bins=_bins(labels, chances),
+    )
+
+
+def auc(happened: ArrayLike, scores: ArrayLike) -> Auc | None:
+    """Return how well scores tell those it happened to from others; None where all are of one kind.
+
+    Source of the interval: J. A. Hanley and B. J. McNeil, Radiology 143 (1982).
+    """
+    import numpy as np
+    from scipy.stats import norm
+    from sklearn.metrics import roc_auc_score
+
+    labels = np.asarray(happened, bool)
+    yes, no = int(labels.sum()), int((~labels).sum())
+    if not yes or not no:
+        return None
+    area = float(roc_auc_score(labels, scores))
+    error = auc_error(area, yes, no)
+    reach = float(norm.ppf(0.5 + CONFIDENCE / 2)) * error
+    return Auc(value=area, low=max(0.0, area - reach), high=min(1.0, area + reach))
+
+
+def auc_error(area: float, yes: int, no: int) -> float:
+    """Return the standard error of an AUC of so many of each kind (Hanley and McNeil, 1982)."""
+    first, second = area / (2 - area), 2 * area**2 / (1 + area)
+    spread = area * (1 - area) + (yes - 1) * (first - area**2) + (no - 1) * (second - area**2)
+    return float((max(0.0, spread) / (yes * no)) ** 0.5)
+
+
+def _calibration(labels: NDArray[Any], chances: NDArray[Any]) -> tuple[float | None, float | None]:
+    """Return intercept (with a slope of 1) and slope of a logistic regression on the foretold log odds.
+
+    Source: B. Van Calster and others, BMC Medicine 17:230 (2019).
+    """
+    import numpy as np
+
+    from nudge_sdk.insights.statistics.logistic import maximum_likelihood, shift
+
+    odds = np.log(chances / (1 - chances))
+    if labels.all() or not labels.any():
+        return None, None
+    found = maximum_likelihood(odds[:, None], labels) if np.ptp(odds) > 1e-9 else None
+    return shift(odds, labels), None if found is None else float(found.coefficients[0])
+
+
+def _bins(labels: NDArray[Any], chances: NDArray[Any]) -> tuple[Bin, ...]:
+    """Return bins of about equally many rows; equal probabilities stand in one bin."""
+    import numpy as np
+
+    number = max(1, min(MOST_BINS, labels.size // FEWEST_IN_BIN))
+    edges = np.unique(np.quantile(chances, np.linspace(0, 1, number + 1)[1:-1]))
+    places = np.searchsorted(edges, chances, side="left")
+    return tuple(
+        Bin(
+            predicted=float(chances[places == place].mean()),
+            observed=rate(int(labels[places == place].sum()), int((places == place).sum())),
+        )
+        for place in np.unique(places)
+    )
