@@ -4,6 +4,7 @@ reverse."""
 from __future__ import annotations
 
 from math import sqrt
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,9 +19,10 @@ from nudge_sdk.rules.times import DAY
 SEED = 20_260_305
 TESTS = 1000
 MOST_ALARMS = 73
-"""Five in a hundred are expected; more than this have a chance of one in a thousand."""
+"""Five in a hundred are expected; more than this have a chance below one in a thousand."""
 
 BASELINE, EFFECT, POWER = 0.10, 0.05, 0.8
+PLAIN: dict[str, Any] = {"kind": "overall", "key": "paid", "name": "Paid", "goal": "paid"}
 Counts = tuple[np.ndarray, np.ndarray]
 
 
@@ -37,8 +39,7 @@ def drawn(plan: Plan, share_of_treated: float, random: np.random.Generator) -> L
         exposed=plan.units,
     )
     shares = {"withheld": plan.share, "offered": 1 - plan.share}
-    plain = {"kind": "overall", "key": "paid", "name": "Paid", "goal": "paid", "unit": "account"}
-    design = Design(**plain, window_days=30, shares=shares, plan=plan)  # type: ignore[arg-type]
+    design = Design(**PLAIN, unit="account", window_days=30, shares=shares, plan=plan)
     return report_of(design, units, 80 * DAY)
 
 
@@ -68,6 +69,26 @@ def test_planted_harm_is_found_as_surely_and_called_harm() -> None:
     verdicts = [drawn(plan, BASELINE - EFFECT, random).verdict for _ in range(TESTS)]
     assert verdicts.count(Verdict.HARM) / TESTS >= POWER - 3 * sqrt(POWER * (1 - POWER) / TESTS)
     assert verdicts.count(Verdict.GAIN) == 0
+
+
+def test_accounts_that_are_alike_within_raise_no_more_alarms_than_independent_units() -> None:
+    """Accounts of five, drawn whole; whether one member pays tells much of the others."""
+    plan = plan_experiment(BASELINE, EFFECT)
+    random = np.random.default_rng(SEED)
+    accounts = plan.units // 5 + 1
+    cluster = np.repeat(np.arange(accounts), 5)
+    robust = naive = 0
+    for _ in range(TESTS // 2):
+        is_treated = np.repeat(random.permutation(accounts) % 2 == 0, 5)
+        has_won = random.random(len(cluster)) < np.repeat(random.beta(0.2, 1.8, accounts), 5)
+        drawn = {"withheld": accounts // 2, "offered": accounts - accounts // 2}
+        units = Units(is_treated, has_won, None, cluster, drawn, several=0, exposed=accounts)
+        found = report_of(Design(**PLAIN, unit="member", plan=plan), units, 0)
+        assert found.final is not None
+        robust += found.verdict is not Verdict.NO_DIFFERENCE
+        naive += not found.final.low <= 0 <= found.final.high
+    assert robust <= 42, "25 are expected; more than 42 have a chance below one in a thousand"
+    assert naive > 3 * robust
 
 
 def by_day(random: np.random.Generator, daily: int, days: int, share: float, wins: float) -> Counts:
