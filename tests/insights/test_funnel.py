@@ -170,7 +170,7 @@ def test_only_the_largest_groups_are_shown_and_the_latest_weeks() -> None:
 
 def report(**asked: Any) -> FunnelReport:
     at = NOW - 100 * DAY
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"account_id": "a", "signed_up_at": at, "activated_at": at, "won_at": at + DAY},
         {"account_id": "a", "signed_up_at": NOW - DAY},
         {"account_id": "a"},

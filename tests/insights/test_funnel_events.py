@@ -65,8 +65,8 @@ def read_plainly(rows: list[dict[str, Any]], unit: str, window: int | None) -> t
         if reached and window is not None and first + window > NOW:
             waiting += 1
             continue
-        for step in range(reached):
-            counts[step] += 1
+        for number in range(reached):
+            counts[number] += 1
     return counts, waiting, otherwise
 
 
