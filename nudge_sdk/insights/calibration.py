@@ -77,7 +77,7 @@ def calibrate(
         trained_on=len(kept.paid) - len(tested[0]) if tested else 0,
         tested_on=len(tested[0]) if tested else 0,
         before=_before(kept, table, old_points or {}, is_tested=tested is not None),
-        notes=(*why, *_notes(kept, table, model, settings)),
+        notes=(*why, *_notes(table, model, settings, has_lost=len(kept.paid) < len(observations.paid))),
     )
     return _with_proposal(report) if model and enough.is_enough else report
 
@@ -131,8 +131,10 @@ def _without_nudged(observations: Observations, settings: Settings) -> tuple[Obs
     left_out = [LeftOut(reason=reason, count=count) for reason, count in observations.left_out]
     if observations.nudged is None or settings.nudged == "adjust":
         return observations, tuple(left_out)
-    left_out.append(LeftOut(reason="were offered a nudge before it was known", count=int(observations.nudged.sum())))
-    return observations.only(~observations.nudged.astype(bool)), tuple(left_out)
+    nudged = observations.nudged.astype(bool)
+    if nudged.any():
+        left_out.append(LeftOut(reason="were offered a nudge before it was known", count=int(nudged.sum())))
+    return observations.only(~nudged), tuple(left_out)
 
 
 def _newest(kept: Observations, share: float) -> NDArray[Any] | None:
@@ -242,7 +244,7 @@ def _before(kept: Observations, table: _Table, old_points: Mapping[str, int], *,
     return found.value if found else None
 
 
-def _notes(kept: Observations, table: _Table, model: Fit | None, settings: Settings) -> tuple[str, ...]:
+def _notes(table: _Table, model: Fit | None, settings: Settings, *, has_lost: bool) -> tuple[str, ...]:
     notes = []
     if model and table.is_test is None:
         notes.append("It is not tested on newer sign-ups, so how well it does is too good to be true.")
@@ -252,7 +254,7 @@ def _notes(kept: Observations, table: _Table, model: Fit | None, settings: Setti
             f"Those who were offered a nudge are told apart, and get no points for it: {value:.2f} in log odds "
             f"({low:.2f} to {high:.2f}). That is association, not what nudges do."
         )
-    if kept.nudged is not None and settings.nudged == "exclude":
+    if has_lost:
         notes.append("Leaving out those nudged leaves out more of those who qualified: the others are not like them.")
     if model and settings.penalty == "ridge":
         notes.append("Intervals of ridge hold if coefficients are as small as its penalty supposes.")

@@ -98,7 +98,8 @@ def _weight(each: FeatureWeight) -> str:
     points = ""
     if each.points is not None:
         today = "" if each.old_points is None else f", today {_points(each.old_points)}"
-        points = f"; {_points(each.points)} points ({_points(each.points_low)} to {_points(each.points_high)}{today})"
+        ends = f"{_points(each.points_low)} to {_points(each.points_high)}{today}"
+        points = f"; {_points(each.points)} point{'' if each.points == 1000 else 's'} ({ends})"
     return f"{_in_log_odds(each.coefficient)}{points}"
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 MOST_BINS = 10
 FEWEST_IN_BIN = 20
+_SAME = 1e-9
 
 
 class Bin(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,13 +125,17 @@ def _calibration(labels: NDArray[Any], chances: NDArray[Any]) -> tuple[float | N
     """
     import numpy as np
 
-    from nudge_sdk.insights.statistics.logistic import maximum_likelihood, shift
+    from nudge_sdk.insights.statistics.logistic import SeparatedError, maximum_likelihood, shift
 
     odds = np.log(chances / (1 - chances))
     if labels.all() or not labels.any():
         return None, None
-    found = maximum_likelihood(odds[:, None], labels) if np.ptp(odds) > 1e-9 else None
-    return shift(odds, labels), None if found is None else float(found.coefficients[0])
+    if np.ptp(odds) < _SAME:
+        return shift(odds, labels), None
+    try:
+        return shift(odds, labels), float(maximum_likelihood(odds[:, None], labels).coefficients[0])
+    except SeparatedError:
+        return shift(odds, labels), None
 
 
 def _bins(labels: NDArray[Any], chances: NDArray[Any]) -> tuple[Bin, ...]:
