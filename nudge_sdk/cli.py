@@ -27,6 +27,8 @@ _COMMANDS = {
     "archive": "nudge_sdk.commands.archiving:archive",
     "refresh": "nudge_sdk.commands.refreshing:refresh",
     "lift": "nudge_sdk.commands.lift:lift",
+    "signals": "nudge_sdk.commands.signals:signals",
+    "calibrate": "nudge_sdk.commands.calibrating:calibrate",
     "trend": "nudge_sdk.commands.trend:trend",
     "economics": "nudge_sdk.commands.economics:economics",
     "what-if": "nudge_sdk.commands.whatif:what_if",

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from nudge_sdk.insights.drift_reports import Alarm, Cut, DriftReport, DriftRow, Metric, Reminder, What
 from nudge_sdk.insights.observations import Observations
 from nudge_sdk.insights.statistics.association import adjusted
@@ -18,11 +20,12 @@ from nudge_sdk.insights.statistics.comparisons import compare
 from nudge_sdk.insights.statistics.intervals import CONFIDENCE, Rate, rate
 from nudge_sdk.insights.statistics.performance import auc, auc_error
 from nudge_sdk.rules.times import to_micros
+from nudge_sdk.store.protocol import DefinitionRow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["DriftReport", "drift"]
+__all__ = ["DriftReport", "drift", "points_changed_at"]
 
 FEWEST = 30
 """Of fewer than so many, on either side, nothing is compared."""
@@ -63,6 +66,26 @@ def drift(
         compared=_compared([(cut, found) for cut, found in groups if len(found) > 1]),
         reminders=_reminders(now, published_at, calibrated_at),
     )
+
+
+def points_changed_at(published: Sequence[DefinitionRow]) -> int | None:
+    """Return when the points that milestones have were last changed, in microseconds; None if nothing is published.
+
+    Args:
+        published: Every definition, oldest first.
+    """
+    changed: int | None = None
+    before: Any = None
+    for row in published:
+        points = _points(row.document)
+        if points != before:
+            changed, before = row.published_at, points
+    return changed
+
+
+def _points(document: bytes) -> dict[str, Any]:
+    milestones = msgspec.json.decode(document).get("milestones", ())
+    return {each["key"]: (each.get("points"), each.get("category")) for each in milestones}
 
 
 class _Group:
