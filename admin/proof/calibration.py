@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import ceil
 
 import msgspec
 
@@ -19,6 +20,9 @@ VERDICTS = {
     "suspect": ("warn", "suspect"),
     "no information": ("none", "no information"),
 }
+SLIGHT = 0.01
+"""A difference of AUC that nobody would notice."""
+
 _THOUSAND = 1000
 
 
@@ -46,12 +50,12 @@ def answer_of(report: CalibrationReport) -> str:
     tested = report.tested.auc if report.tested is not None else None
     if tested is None:
         return "There are points to propose, but no newer sign-ups to test them on yet."
-    better = tested.value - (report.before or 0.5)
-    start = f"With the proposed points, who pays is told from who does not in {percent(tested.value)} of pairs"
+    right = f"{percent(tested.value)} of pairs right"
     if report.before is None:
-        return f"{start}."
-    today = f"with today's in {percent(report.before)}"
-    return f"{start}, {today}{': no gain' if better <= 0.005 else ''}."
+        return f"The proposed points tell payers from others: {right}."
+    better = tested.value - report.before
+    words = "better than" if better > SLIGHT else "worse than" if better < -SLIGHT else "no better than"
+    return f"The proposed points tell payers from others {words} today's: {right}, against {percent(report.before)}."
 
 
 def reliability_chart(performance: Performance | None) -> Chart | None:
@@ -59,7 +63,7 @@ def reliability_chart(performance: Performance | None) -> Chart | None:
     if performance is None or not performance.bins:
         return None
     bins = performance.bins
-    most = min(1.0, 1.05 * max(max(each.predicted, each.observed.high) for each in bins))
+    most = min(1.0, ceil(10 * max(max(each.predicted, each.observed.high) for each in bins)) / 10)
     return Chart(
         kind="scatter",
         says="Points with intervals beside the diagonal: the nearer to it, the truer what was foretold.",

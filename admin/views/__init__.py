@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     accounts,
     accuracy,
+    calibration,
     checks,
     economics,
     funnel,
@@ -37,6 +38,7 @@ BLUEPRINTS = (
     lift.blueprint,
     accuracy.blueprint,
     signals.blueprint,
+    calibration.blueprint,
     trend.blueprint,
     economics.blueprint,
     proof.blueprint,

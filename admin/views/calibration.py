@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, abort, request
+from flask import Blueprint, Response, abort, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from nudge_sdk.insights.calibration import Settings, calibrate
+from nudge_sdk.insights.calibration import Settings, calibrate, with_points
 from nudge_sdk.insights.drift import drift
-from nudge_sdk.insights.features import calibration_features
+from nudge_sdk.insights.features import Asked, observe
+from nudge_sdk.insights.movement import movement
 from nudge_sdk.insights.tables import Tables
 from nudge_sdk.rules.compiled import Rules
 from nudge_sdk.rules.lint_findings import name_of
 
 from ..access import for_role
 from ..editing import Unfit, save_entity
-from ..pages import current_client, current_workspace, go
+from ..pages import current_client, current_workspace, go, page
 from ..proof.calibration import (
     answer_of,
     drift_answer,
@@ -35,9 +36,11 @@ blueprint = Blueprint("calibration", __name__, url_prefix="/calibration")
 
 _KIND = "milestone"
 _THOUSAND = 1000
+_MOST_JUDGED = 3_000
 _MOST = 1_000_000
 """Thousandths: more points than anybody would give."""
 
+_UNITS = {"account": "Accounts", "member": "People"}
 _NUDGED = {"exclude": "leave them out", "adjust": "allow for it"}
 _PENALTIES = {"firth": "Firth's", "ridge": "Ridge", "none": "None"}
 _AT_DAYS = {"7": "7 days", "14": "14 days", "30": "30 days"}
@@ -62,6 +65,19 @@ def take() -> AnyResponse:
     if late:
         abort(409, f"Somebody changed {', '.join(late)} since you looked; the others are drafted. Look again.")
     return go("publishing.review", "saved")
+
+
+@blueprint.get("/movement")
+@for_role("viewer")
+def moves() -> Response:
+    """Show who would enter and leave each tier with the points that the address names."""
+    client, rules = current_client(), live_rules()
+    keys = {each.key for each in rules.definition.milestones}
+    points = {key: _points(text) for key, text in request.args.items() if key in keys}
+    proposed = Rules(with_points(rules.definition, points))
+    found = movement(client.store, rules, proposed, client.now(), most=_MOST_JUDGED)
+    back = url_for("calibration.show")
+    return page("publishing/movement.html", block="movement", found=found, by="the proposed points", back=back)
 
 
 def _take(key: str, points: int) -> str:
@@ -93,13 +109,14 @@ def _points(text: str) -> int:
 
 def _context(tables: Tables) -> dict[str, Any]:
     client, workspace, rules = current_client(), current_workspace(), live_rules()
-    at_days = choice("observed", "Looking at their first", _AT_DAYS, default="14")
+    goals = rules.definition.goals
+    unit = choice("unit", "Counting", _UNITS, default="member" if goals and goals[0].unit == "member" else "account")
+    at_days = choice("observed", "Looking at their first", _AT_DAYS, default="7")
     within = choice("within", "Who paid in the", _WITHIN, default="30")
     nudged = choice("nudged", "Those who saw a nudge", _NUDGED, default="adjust")
     penalty = choice("penalty", "Penalty", _PENALTIES, default="firth")
-    observations = calibration_features(
-        client.store, tables, rules, now=client.now(), at_days=int(at_days.chosen), within_days=int(within.chosen)
-    )
+    asked = Asked(client.now(), int(at_days.chosen), int(within.chosen), unit.chosen)  # type: ignore[arg-type]
+    observations = observe(client.store, tables, rules, asked)
     old = _old_points(rules)
     settings = Settings(penalty=penalty.chosen, nudged=nudged.chosen)  # type: ignore[arg-type]
     report = calibrate(observations, settings, old)
@@ -108,7 +125,7 @@ def _context(tables: Tables) -> dict[str, Any]:
     changes = drift(observations, old, now=client.now(), published_at=published)
     names = {each.key: name_of(each) for each in rules.definition.milestones}
     return {
-        "filters": (at_days, within, nudged, penalty),
+        "filters": (unit, at_days, within, nudged, penalty),
         "report": report,
         "answer": answer_of(report),
         "reliability": reliability_chart(report.tested or report.apparent),
@@ -116,16 +133,19 @@ def _context(tables: Tables) -> dict[str, Any]:
         "rows": rows_of(report, names),
         "versions": _versions(workspace, [each.name for each in report.features]),
         "points_words": points_words,
+        "moves": url_for("calibration.moves", **report.points) if report.points else "",  # type: ignore[arg-type]
         "drift": changes,
         "drift_answer": drift_answer(changes),
         "reminders": reminder_words(changes),
-        "days": f"the {within.words} after that",
+        "unit": unit.chosen,
+        "days": f"the {within.words} after their first {at_days.words}",
     }
 
 
 def _old_points(rules: Rules) -> dict[str, int]:
-    compiled = {each.key: each.points for segment in rules.segments for each in segment.member.milestones}
-    return {each.key: compiled.get(each.key, 0) for each in rules.definition.milestones}
+    """Return the points of all milestones, in thousandths; as the last segment, which is everybody else's, has them."""
+    by = rules.segments[-1]
+    return {each.key: each.points for each in (*by.member.milestones, *by.account.milestones)}
 
 
 def _versions(workspace: Workspace, keys: list[str]) -> dict[str, str]:

@@ -22,7 +22,7 @@ WEEKS = 26
 PREFIX = "made-up-"
 """Of the ids of accounts, so that nobody takes them for anything else."""
 
-FIRST_A_WEEK, LAST_A_WEEK = 18, 36
+FIRST_A_WEEK, LAST_A_WEEK = 20, 40
 RECENT = 20
 """Days: who signed up since then keeps to few points, so that the people of the demo stand first in every list."""
 
@@ -33,8 +33,8 @@ DEPTHS = ("looked", "set up", "sent", "ready", "team")
 """How far an account gets: only sessions; domain and contacts; a campaign; three invitations too; the team works."""
 
 _SHARES = {"before": (32, 22, 20, 6, 20), "since": (23, 17, 22, 8, 30)}
-_PAYS = {"looked": 0.004, "set up": 0.015, "sent": 0.03, "ready": 0.03, "team": 0.08}
-_KEEN, _SHOWN = 0.22, 0.28
+_PAYS = {"looked": 0.004, "set up": 0.02, "sent": 0.07, "ready": 0.03, "team": 0.06}
+_KEEN, _SHOWN = 0.22, 0.34
 """What sorting the audience, and being shown a prompt, add to the chance to pay."""
 
 _SOURCES = ("search", "search", "search", "referral", "referral", "ads", "ads", "partner")
@@ -95,16 +95,18 @@ def _sign_ups(now: int, random: Random) -> Iterator[int]:
 
 def _working_hour(at: int, random: Random) -> int:
     """Move most of what falls on a weekend two days back."""
-    return at - 2 * DAY if moment(at).weekday() > 4 and random.random() < 0.7 else at
+    # Drawn on every day, so that all other draws are the same whatever day it is today.
+    is_moved = random.random() < 0.7
+    return at - 2 * DAY if is_moved and moment(at).weekday() > 4 else at
 
 
 def _account(account: str, at: int, now: int, holdout: Holdout, random: Random) -> MadeUp:
     is_since = at >= now - RELEASES[2][0] * DAY
     depth = random.choices(DEPTHS, _SHARES["since" if is_since else "before"])[0]
-    is_keen = depth != "looked" and random.random() < 0.18
+    is_keen = depth != "looked" and random.random() < 0.21
     held = is_held_out(bucket(holdout.salt, holdout.unit, account), holdout.share)
     chance = _PAYS[depth] + _KEEN * is_keen + _SHOWN * (depth in ("ready", "team") and not held)
-    lag = random.lognormvariate(2.4 if depth == "team" else 2.1, 0.7)
+    lag = random.lognormvariate(2.6 if depth == "team" else 2.4, 0.55)
     return MadeUp(account, at, depth, is_keen, held, _day_time(at, 1 + lag) if random.random() < chance else None)
 
 
@@ -166,8 +168,11 @@ def _sessions(account: MadeUp, write: _Writer, user: str, random: Random) -> Ite
 
 def _set_up(write: _Writer, at: int, random: Random) -> Iterator[Record]:
     begun = _day_time(at, random.uniform(0, 1.5))
-    yield write("track", "1", begun, "domain_connected", domain="made-up.example", role="marketer")
-    yield write("track", "1", begun + 20 * MINUTE, "contacts_imported", count=random.randint(20, 400), role="marketer")
+    if random.random() < 0.85:
+        yield write("track", "1", begun, "domain_connected", domain="made-up.example", role="marketer")
+    if random.random() < 0.9:
+        later = begun + round(random.uniform(0.3, 40) * HOUR)
+        yield write("track", "1", later, "contacts_imported", count=random.randint(20, 400), role="marketer")
 
 
 def _campaigns(account: MadeUp, write: _Writer, random: Random, *, most: int) -> Iterator[Record]:
