@@ -3,9 +3,10 @@ ARGS ?=
 BIN := .venv/bin
 READY := .venv/.installed
 BENCH_READY := .venv/.installed-bench
+SPARK := .venv-spark
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test needs lint format wheel-check bench torture
+.PHONY: help demo test needs lint format wheel-check bench torture cluster
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -38,6 +39,10 @@ bench: $(BENCH_READY) ## measure, and write docs/speed.md; make bench ARGS="--on
 torture: $(READY) ## kill, stop and fill everything at random; make torture MINUTES=30, or ARGS="--away 120", ARGS="--soak 30"
 	$(BIN)/python -m tests.torture $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
+cluster: $(SPARK)/.installed ## read an archive by a Spark cluster: a master and two workers on this machine
+	@$(SPARK)/bin/python -m tests.cluster.spark >/dev/null || $(install_java)
+	$(SPARK)/bin/python -m pytest tests/cluster $(ARGS)
+
 $(READY): pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: install Python 3.11 or newer, or name one: make PYTHON=/path/to/python" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$$($(PYTHON) --version) is too old: name Python 3.11 or newer: make PYTHON=/path/to/python" >&2; exit 1; }
@@ -47,6 +52,12 @@ $(READY): pyproject.toml
 
 $(BENCH_READY): $(READY)
 	$(BIN)/python -m pip install --quiet -e '.[bench]'
+	@touch $@
+
+# pyspark asks for older packages than the others.
+$(SPARK)/.installed: pyproject.toml
+	@test -x $(SPARK)/bin/pip || $(PYTHON) -m venv --clear $(SPARK)
+	$(SPARK)/bin/python -m pip install --quiet -e '.[spark,postgresql]' hypothesis 'psycopg[binary]' pytest pytest-timeout
 	@touch $@
 
 # Debian ships Python without the part of venv that installs pip.
@@ -70,4 +81,11 @@ define install_postgresql
   && mkdir -p /etc/postgresql-common && echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf \
   && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends postgresql; \
   $(BIN)/python -m tests.postgresql >/dev/null; }
+endef
+
+# A cluster runs on Java.
+define install_java
+{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+  && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends openjdk-17-jre-headless; \
+  $(SPARK)/bin/python -m tests.cluster.spark >/dev/null; }
 endef
