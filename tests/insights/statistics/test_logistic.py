@@ -7,6 +7,7 @@ import pytest
 import statsmodels.api as sm
 from scipy.optimize import minimize
 from scipy.special import expit
+from scipy.stats import chi2
 from sklearn.linear_model import LogisticRegression
 
 from nudge_sdk.insights.statistics.logistic import STRENGTHS, Fit, SeparatedError, fit, shift
@@ -38,24 +39,33 @@ def test_without_a_penalty_it_is_what_another_library_finds(seed: int) -> None:
     assert found.intercept == pytest.approx(other.intercept_[0], abs=1e-6)
 
 
+def firth_loss(found: np.ndarray[Any, Any], values: np.ndarray[Any, Any], paid: np.ndarray[Any, Any]) -> float:
+    chances = expit(values @ found[:-1] + found[-1])
+    design = np.column_stack([values, np.ones(len(values))])
+    information = (design * (chances * (1 - chances))[:, None]).T @ design
+    return -log_likelihood(found, values, paid) - 0.5 * float(np.linalg.slogdet(information)[1])
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_firth_is_the_mode_under_jeffreys_prior(seed: int) -> None:
     """D. Firth, Biometrika 80 (1993): log likelihood + half the log determinant of the information, by a general
     optimiser; then the intercept is moved so that as many are foretold as paid."""
     values, paid = drawn(seed, rows=120)
 
-    def loss(found: np.ndarray[Any, Any]) -> float:
-        chances = expit(values @ found[:-1] + found[-1])
-        design = np.column_stack([values, np.ones(len(values))])
-        information = (design * (chances * (1 - chances))[:, None]).T @ design
-        return -log_likelihood(found, values, paid) - 0.5 * float(np.linalg.slogdet(information)[1])
-
-    mode = minimize(loss, np.zeros(4), method="BFGS", options={"gtol": 1e-8, "maxiter": 2000}).x
+    mode = minimize(lambda b: firth_loss(b, values, paid), np.zeros(4), method="BFGS", options={"gtol": 1e-7}).x
     found = fit(values, paid, "firth")
     assert found.coefficients == pytest.approx(mode[:-1], abs=2e-3)
     assert found.chances(values).mean() == pytest.approx(paid.mean(), abs=1e-9)
-    assert (found.low < np.append(found.coefficients, found.intercept)).all()
-    assert (found.high > np.append(found.coefficients, found.intercept)).all()
+
+
+@pytest.mark.parametrize("end", ["low", "high"])
+def test_an_interval_of_firth_ends_where_the_likelihood_ratio_says(end: str) -> None:
+    """Twice the loss that the end of a 95 % interval costs, all else at its best, is the quantile of chi-square."""
+    values, paid = drawn(3, rows=120)
+    at = getattr(fit(values, paid, "firth"), end)[0]
+    least = minimize(lambda b: firth_loss(b, values, paid), np.zeros(4), method="BFGS").fun
+    bound = minimize(lambda b: firth_loss(np.array([at, *b]), values, paid), np.zeros(3), method="BFGS").fun
+    assert 2 * (bound - least) == pytest.approx(chi2.ppf(0.95, 1), abs=0.02)
 
 
 @pytest.mark.parametrize("strength", [0.5, 20.0])
@@ -148,3 +158,14 @@ def test_a_shift_makes_as_many_foretold_as_happened() -> None:
     values, paid = drawn(7)
     odds = values @ np.array([0.3, 0.1, 0.0]) + 2.0
     assert expit(odds + shift(odds, paid)).mean() == pytest.approx(paid.mean(), abs=1e-9)
+
+
+def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
+    """Of 150 intervals of 95 %, fewer than 134, or all, would hold it less than one time in a thousand."""
+    random = np.random.default_rng(13)
+    held = 0
+    for _ in range(150):
+        values = (random.random((250, 2)) < (0.4, 0.3)).astype(float)
+        found = fit(values, random.random(250) < expit(-1.2 + values @ [1.0, 0.0]), "none")
+        held += bool(found.low[0] < 1.0 < found.high[0])
+    assert 134 <= held < 150
