@@ -151,7 +151,7 @@ def _courses(tables: Tables, span: Span, unit: Unit) -> ir.Table:
     )
     course = (daily.times << (daily.day * _BITS).cast("int32")).sum()
     each = daily.group_by("member", "name").agg(course=course, nearest=daily.nearest.min())
-    is_after = (each.nearest >= -WITH_PURCHASE).cast("int64")
+    is_after = ibis.ifelse(each.nearest >= -WITH_PURCHASE, 1, 0)
     each = each.select("name", "course", won=each.member % span.kinds, is_after=is_after)
     return each.group_by("name", "won", "course", "is_after").agg(members=each.count())
 

@@ -14,6 +14,7 @@ import pytest
 from nudge_sdk.errors import SetupError
 from nudge_sdk.insights.accuracy import Asked, accuracy
 from nudge_sdk.insights.funnel import event_funnel, funnel
+from nudge_sdk.insights.signals import signals
 from nudge_sdk.insights.tables import Tables, opened_tables
 from nudge_sdk.store import open_store
 from tests.insights.same_history import AT, live, whole, write_archive
@@ -99,6 +100,12 @@ def test_accuracy_by_a_list_is_the_same(engines: dict[str, Tables]) -> None:
     report = agreed(engines, lambda tables: accuracy(tables, asked))
     assert report.unknown_ids == ("nobody",)
     assert report.true_positives + report.false_negatives > 1
+
+
+@pytest.mark.parametrize("unit", ["member", "account"])
+def test_signals_are_the_same(engines: dict[str, Tables], unit: Any) -> None:
+    report = agreed(engines, lambda tables: signals(tables, now=AT, unit=unit))
+    assert report.events
 
 
 def test_properties_are_read_as_texts_alike(engines: dict[str, Tables]) -> None:
