@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from nudge_sdk.insights.calibration import Settings, calibrate, with_points
 from nudge_sdk.insights.drift import drift
-from nudge_sdk.insights.features import Asked, observe
+from nudge_sdk.insights.features import Asked, observe, points_of
 from nudge_sdk.insights.movement import movement
 from nudge_sdk.insights.tables import Tables
 from nudge_sdk.rules.compiled import Rules
@@ -117,7 +117,7 @@ def _context(tables: Tables) -> dict[str, Any]:
     penalty = choice("penalty", "Penalty", _PENALTIES, default="firth")
     asked = Asked(client.now(), int(at_days.chosen), int(within.chosen), unit.chosen)  # type: ignore[arg-type]
     observations = observe(client.store, tables, rules, asked)
-    old = _old_points(rules)
+    old = points_of(rules)
     settings = Settings(penalty=penalty.chosen, nudged=nudged.chosen)  # type: ignore[arg-type]
     report = calibrate(observations, settings, old)
     rows = client.intake.current().rows
@@ -140,12 +140,6 @@ def _context(tables: Tables) -> dict[str, Any]:
         "unit": unit.chosen,
         "days": f"the {within.words} after their first {at_days.words}",
     }
-
-
-def _old_points(rules: Rules) -> dict[str, int]:
-    """Return the points of all milestones, in thousandths; as the last segment, which is everybody else's, has them."""
-    by = rules.segments[-1]
-    return {each.key: each.points for each in (*by.member.milestones, *by.account.milestones)}
 
 
 def _versions(workspace: Workspace, keys: list[str]) -> dict[str, str]:

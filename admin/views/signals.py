@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, request, url_for
 
+from nudge_sdk.insights.features import Asked, observe, points_of
+from nudge_sdk.insights.milestone_signals import milestone_signals
 from nudge_sdk.insights.signals import signals
 from nudge_sdk.insights.tables import Tables
+from nudge_sdk.rules.lint_findings import name_of
 
 from ..access import for_role
 from ..pages import current_client, current_workspace
 from ..proof.reading import Choice, choice, report_page
 from ..proof.signals import ADVICE, BADGES, answer_of, asked, chance_words, chart_of, chosen, grid_of
+from .members import live_rules
 
 blueprint = Blueprint("signals", __name__, url_prefix="/signals")
 
@@ -27,11 +31,15 @@ def show() -> Response:
     return report_page("signals/show.html", _context)
 
 
+@blueprint.get("/milestones")
+@for_role("viewer")
+def milestones() -> Response:
+    """Show what reaching each of today's milestones tells about paying."""
+    return report_page("signals/milestones.html", _worth)
+
+
 def _context(tables: Tables) -> dict[str, Any]:
-    unit, window = (
-        choice("unit", "Counting", _UNITS, default="account"),
-        choice("within", "Pay within", _WINDOWS, default="30"),
-    )
+    unit, window = _choices()
     report = signals(
         tables,
         now=current_client().now(),
@@ -52,12 +60,33 @@ def _context(tables: Tables) -> dict[str, Any]:
         "asked": asked,
         "badges": BADGES,
         "chance": chance_words,
-        "advice": ADVICE,
+        "worth": url_for("signals.milestones", unit=unit.chosen, within=window.chosen),
         "event": event,
         "grid": grid_of(event, baseline) if event is not None else [],
         "baseline": baseline,
         "scored": _scored(),
     }
+
+
+def _worth(tables: Tables) -> dict[str, Any]:
+    unit, window = _choices()
+    rules, client = live_rules(), current_client()
+    question = Asked(client.now(), within_days=int(window.chosen), unit=unit.chosen)  # type: ignore[arg-type]
+    names = {each.key: name_of(each) for each in rules.definition.milestones}
+    observations = observe(client.store, tables, rules, question)
+    return {
+        "milestones": milestone_signals(observations, points_of(rules), names),
+        "advice": ADVICE,
+        "back": url_for("signals.show", unit=unit.chosen, within=window.chosen),
+        "days": question.at_days,
+    }
+
+
+def _choices() -> tuple[Choice, Choice]:
+    return (
+        choice("unit", "Counting", _UNITS, default="account"),
+        choice("within", "Pay within", _WINDOWS, default="30"),
+    )
 
 
 def _scored() -> dict[str, str]:

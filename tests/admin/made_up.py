@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -18,24 +19,30 @@ NOW = 1_772_442_000_000_000
 """A Monday morning: 2026-03-02T09:00:00Z."""
 
 
-@pytest.fixture(scope="session")
-def made_up_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with the history, and its journeys rolled up."""
-    path = tmp_path_factory.mktemp("made-up") / "nudges.db"
+@cache
+def made_up_database() -> bytes:
+    """Return an SQLite database with the history, and its journeys rolled up."""
     clock = DemoClock(lambda: NOW)
-    with NudgeClient(f"sqlite:///{path}", drain="inline", clock=clock) as client:
-        write_history(client, clock, NOW, definition())
-        clock.run()
-        client.sweep()
-        refresh(client.store, client.intake.catalog.rules, NOW)
-    return path
+    with TemporaryDirectory(prefix="made-up-") as folder:
+        path = Path(folder) / "nudges.db"
+        with NudgeClient(f"sqlite:///{path}", drain="inline", clock=clock) as client:
+            write_history(client, clock, NOW, definition())
+            clock.run()
+            client.sweep()
+            refresh(client.store, client.intake.catalog.rules, NOW)
+        return path.read_bytes()
+
+
+def made_up_client_in(folder: Path) -> NudgeClient:
+    """Return a client on a copy of that database."""
+    path = folder / "made-up.db"
+    path.write_bytes(made_up_database())
+    options = Options(on_error="raise", refresh_seconds=0.0)
+    return NudgeClient(f"sqlite:///{path}", drain="inline", clock=DemoClock(lambda: NOW), options=options)
 
 
 @pytest.fixture
-def made_up_client(made_up_file: Path, tmp_path: Path) -> Iterator[NudgeClient]:
-    """A client on a copy of that database."""
-    path = tmp_path / "made-up.db"
-    shutil.copy(made_up_file, path)
-    options = Options(on_error="raise", refresh_seconds=0.0)
-    with NudgeClient(f"sqlite:///{path}", drain="inline", clock=DemoClock(lambda: NOW), options=options) as client:
+def made_up_client(tmp_path: Path) -> Iterator[NudgeClient]:
+    """A client on a copy that a test may change."""
+    with made_up_client_in(tmp_path) as client:
         yield client

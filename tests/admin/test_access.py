@@ -76,6 +76,7 @@ TABLE = (
     Route("GET", "/accuracy/", VIEWER),
     Route("POST", "/accuracy/benchmarks", EDITOR),
     Route("GET", "/signals/", VIEWER),
+    Route("GET", "/signals/milestones", VIEWER),
     Route("GET", "/calibration/", VIEWER),
     Route("POST", "/calibration/", EDITOR),
     Route("GET", "/calibration/movement", VIEWER),

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from nudge_sdk import NudgeClient
-from nudge_sdk.demo.clock import DemoClock
 from tests.admin.conftest import admin_of
-from tests.admin.made_up import NOW, made_up_file
+from tests.admin.made_up import made_up_client_in
 from tests.browser.harness import check_accessibility, check_no_sideways_scroll, served, tab_to
-
-__all__ = ["made_up_file"]
 
 PAGES = {
     "funnel/": 1,
     "lift/": 1,
     "accuracy/": 2,
     "signals/": 1,
+    "calibration/": 2,
     "trend/": 1,
     "economics/?pql=12000&other=40000": 1,
 }
@@ -39,12 +34,10 @@ INKED = """(canvas) => {
 
 
 @pytest.fixture(scope="module")
-def address(made_up_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An admin over the made-up history, in which everybody is an editor."""
-    path = tmp_path_factory.mktemp("proof") / "nudges.db"
-    shutil.copy(made_up_file, path)
     with (
-        NudgeClient(f"sqlite:///{path}", drain="inline", clock=DemoClock(lambda: NOW)) as client,
+        made_up_client_in(tmp_path_factory.mktemp("proof")) as client,
         served(admin_of(client, "editor")) as url,
     ):
         yield f"{url}/"
