@@ -21,6 +21,7 @@ from nudge_sdk.insights.tables import opened_tables
 from nudge_sdk.rules.authoring import parse_definition
 from nudge_sdk.rules.definition import Definition
 from nudge_sdk.rules.times import DAY, HOUR, to_iso, to_micros
+from nudge_sdk.store.protocol import Exposure
 from nudge_sdk.testing import START, Clock, memory_client
 
 BEGIN = to_micros(START)
@@ -140,6 +141,31 @@ def test_each_measure_looks_at_nothing_later(
 ) -> None:
     happened = [("ada", "sent", BEGIN + round(day * DAY)) for day in times]
     assert observed(product(milestone("sent", **signal)), *happened).values.tolist() == [[expected]]
+
+
+@pytest.mark.parametrize(
+    ("unit", "offered_to", "at", "expected"),
+    [
+        ("member", "ada", MIDNIGHT + 43 * DAY, [True, False]),
+        ("member", "ada", MIDNIGHT + 44 * DAY, [False, False]),
+        ("member", "bob", MIDNIGHT + 2 * DAY, [False, True]),
+        ("account", "bob", MIDNIGHT + 2 * DAY, [True, True]),
+    ],
+)
+def test_a_nudge_counts_until_the_outcome_is_known_and_for_the_whole_account_where_that_buys(
+    client: NudgeClient, tmp_path: Path, unit: str, offered_to: str, at: int, expected: list[bool]
+) -> None:
+    client.publish(product(milestone("sent"), goals=[{"key": "paid", "unit": unit}]))
+    for user in ("ada", "bob"):
+        client.track(user, "sent", account="acme")
+    offered = Exposure("acme", offered_to, "e1", "offered", "upgrade", "", "top", at, 1, "paid")
+    with client.store.transaction(wait=5) as transaction:
+        transaction.add_exposures([offered])
+    found = look(client, tmp_path)
+    assert found.nudged is not None
+    assert found.nudged.tolist() == expected
+    assert found.clusters is not None
+    assert found.clusters.tolist() == [0, 0]
 
 
 def test_a_milestone_that_is_defined_later_is_observed_when_it_was_done(
