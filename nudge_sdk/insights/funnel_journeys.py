@@ -87,12 +87,15 @@ def funnel(
     moment = tables.as_of if at is None else at
     found, unknown = _count(tables, unit, by, (within_days, moment))
     groups = _groups(found, by, tables.details) if by else []
+    total = _group("", "Everybody", _over(found.items()), _waiting(found.items()))
+    if not _has_pqa(tables.details):
+        total, groups = _without_pqa(total), [_without_pqa(each) for each in groups]
     return FunnelReport(
         unit=unit,
         by=by,
         at=moment,
         within_days=within_days,
-        total=_group("", "Everybody", _over(found.items()), _waiting(found.items())),
+        total=total,
         groups=tuple(groups[:MOST_GROUPS] if by != "cohort" else groups[-MOST_GROUPS:]),
         other_groups=max(0, len(groups) - MOST_GROUPS),
         unknown=unknown,
@@ -129,6 +132,9 @@ def _count(tables: Tables, unit: Unit, by: str, window: tuple[float | None, int]
 
     journeys = _divided(tables, by)
     mine = journeys.filter(journeys.user_id != "" if unit == "member" else journeys.user_id == "")
+    if not _has_pqa(tables.details):
+        # Without the step everybody is through it who came to the one before.
+        mine = mine.mutate(hot_at=mine.qualified_at)
     came = _came(mine, *window)
     lost = [came[f"lost_{key}"] for key in _KEYS[1:-1]]
     sums = {f"n{number}": came[f"came_{key}"].sum() for number, key in enumerate(_KEYS)}
@@ -143,6 +149,16 @@ def _count(tables: Tables, unit: Unit, by: str, window: tuple[float | None, int]
         whole = [number or 0 for number in numbers]
         found[division, is_over] = _Counted(whole[: len(_KEYS)], whole[len(_KEYS) : -1])
     return found, unknown
+
+
+def _has_pqa(details: dict[str, Any]) -> bool:
+    """Whether any segment has a threshold for hot accounts; where that is not known, it is taken for granted."""
+    return bool(details.get("has_pqa", True))
+
+
+def _without_pqa(group: FunnelGroup) -> FunnelGroup:
+    steps = tuple(each for each in group.steps if each.key != "hot")
+    return msgspec.structs.replace(group, steps=steps)
 
 
 def _divided(tables: Tables, by: str) -> ir.Table:
@@ -248,6 +264,8 @@ def _notes(unit: Unit, within_days: float | None, details: dict[str, Any]) -> It
     else:
         yield f"A step counts within {within_days:g} days of sign-up; those whose window is not over are left out."
     yield _activation(details)
+    if not _has_pqa(details):
+        yield "No segment has a threshold for hot accounts, so nobody becomes a PQA: the step is left out."
     if unit == "member":
         yield "PQL is the member's first warm or hot standing, PQA the account's first hot one."
     else:

@@ -239,6 +239,7 @@ def _known_of(rules: Rules) -> dict[str, Any]:
     return {
         "segments": {each.key: name_of(each) for each in rules.definition.segments},
         "scored": sorted(scored_events(rules.definition)),
+        "has_pqa": any(each.account.hot is not None for each in rules.definition.segments),
     }
 
 

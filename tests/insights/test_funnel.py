@@ -122,6 +122,23 @@ def test_who_was_won_in_another_order_is_shown_with_what_was_missing() -> None:
     assert missing == {"activated": 1, "qualified": 2, "hot": 1}
 
 
+def test_where_nobody_can_become_a_pqa_the_step_is_left_out() -> None:
+    at = NOW - 100 * DAY
+    rows = [
+        {"signed_up_at": at, "activated_at": at, "qualified_at": at + DAY, "won_at": at + 2 * DAY},
+        {"signed_up_at": at, "activated_at": at, "qualified_at": at + DAY},
+    ]
+    tables = given_tables(journeys=members([{"account_id": "a", **row} for row in rows]))
+    tables.details = {"has_pqa": False}
+    report = funnel(tables, at=NOW)
+    assert [each.key for each in report.total.steps] == ["signed_up", "activated", "qualified", "won"]
+    assert counts(report.total) == [2, 2, 2, 1]
+    assert report.total.outside == ()
+    assert any("the step is left out" in each for each in report.notes)
+    tables.details = {"has_pqa": True}
+    assert counts(funnel(tables, at=NOW).total) == [2, 2, 2, 0, 0]
+
+
 def test_members_and_accounts_are_counted_apart() -> None:
     at = NOW - 100 * DAY
     rows = [
