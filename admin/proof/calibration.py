@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import ceil
 
 import msgspec
 
 from nudge_sdk.insights.calibration import CalibrationReport, FeatureWeight
-from nudge_sdk.insights.drift import DriftReport
+from nudge_sdk.insights.drift_reports import DriftReport, Reminder
 from nudge_sdk.insights.statistics.performance import Performance
 
 from ..charts import Chart, Colour, Level, Series, percent
@@ -141,11 +141,11 @@ def drift_answer(report: DriftReport) -> str:
     return "No drift: the newest quarter and release are like what was before, as far as there is enough to tell."
 
 
-def reminder_words(report: DriftReport) -> list[tuple[bool, str]]:
+def reminder_words(reminders: Sequence[Reminder]) -> list[tuple[bool, str]]:
     """Return of each reminder whether it is due, and what it says."""
     names = {"thresholds": "Look at the thresholds", "points": "Calibrate the points"}
     found = []
-    for each in report.reminders:
+    for each in reminders:
         when = f"now: it was due on {day(each.due_at)}" if each.is_due else f"again on {day(each.due_at)}"
         found.append((each.is_due, f"{names[each.what]} {when}"))
     return found

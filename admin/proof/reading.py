@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 from flask import Response, request
 
-from nudge_sdk.errors import SetupError, StoreError
-from nudge_sdk.insights.journeys import ensure_fresh
+from nudge_sdk.errors import SetupError, StoreBusyError, StoreError
+from nudge_sdk.insights.journeys import ensure_fresh, refreshed_at
 from nudge_sdk.insights.tables import Tables, opened_tables
+from nudge_sdk.store.protocol import Store
 from nudge_sdk.store.sql_store import SqlStore
 
 from ..pages import current_client, current_workspace, page
@@ -87,7 +88,7 @@ def report_page(template: str, make: Callable[[Tables], dict[str, Any]], *, stat
         return _unavailable(template, _NOT_PUBLISHED)
     assert isinstance(store, SqlStore)
     try:
-        as_of = ensure_fresh(store, live_rules(), client.now())
+        as_of = _as_of(client.store, client.now())
         if as_of is None:
             return _unavailable(template, _NOT_COUNTED)
         with opened_tables(store=store.sqlalchemy_url) as tables:
@@ -99,6 +100,14 @@ def report_page(template: str, make: Callable[[Tables], dict[str, Any]], *, stat
     except StoreError as error:
         return _unavailable(template, f"The store did not answer ({error}).", status=503)
     return page(template, block="results", status=status, problem="", as_of=as_of, **found)
+
+
+def _as_of(store: Store, now: int) -> int | None:
+    """Return the instant that the journeys are of; where they cannot be counted anew just now, the last ones do."""
+    try:
+        return ensure_fresh(store, live_rules(), now)
+    except StoreBusyError:
+        return refreshed_at(store)
 
 
 def _unavailable(template: str, problem: str, *, status: int = 200) -> Response:

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, abort, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from nudge_sdk.insights.calibration import Settings, calibrate, with_points
-from nudge_sdk.insights.drift import drift
+from nudge_sdk.insights.drift import drift, points_changed_at
 from nudge_sdk.insights.features import Asked, observe, points_of
 from nudge_sdk.insights.movement import movement
 from nudge_sdk.insights.tables import Tables
@@ -122,7 +122,7 @@ def _context(tables: Tables) -> dict[str, Any]:
     report = calibrate(observations, settings, old)
     rows = client.intake.current().rows
     published = rows[-1].published_at if rows else None
-    changes = drift(observations, old, now=client.now(), published_at=published)
+    changes = drift(observations, old, now=client.now(), published_at=published, calibrated_at=points_changed_at(rows))
     names = {each.key: name_of(each) for each in rules.definition.milestones}
     return {
         "filters": (unit, at_days, within, nudged, penalty),
@@ -136,7 +136,7 @@ def _context(tables: Tables) -> dict[str, Any]:
         "moves": url_for("calibration.moves", **report.points) if report.points else "",  # type: ignore[arg-type]
         "drift": changes,
         "drift_answer": drift_answer(changes),
-        "reminders": reminder_words(changes),
+        "reminders": reminder_words(changes.reminders),
         "unit": unit.chosen,
         "days": f"the {within.words} after their first {at_days.words}",
     }

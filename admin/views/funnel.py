@@ -44,11 +44,7 @@ def _context(tables: Tables) -> dict[str, Any]:
         report: FunnelReport | None = _report(tables, steps, filters)
     except SetupError as error:
         report, problem = None, str(error)
-    step = ""
-    if report is not None and report.by == "cohort":
-        names = {each.key: each.name for each in report.total.steps[1:]}
-        filters.append(choice("step", "Who came to", names, default=report.total.steps[-1].key))
-        step = filters[-1].chosen
+    steps_of = _step_choice(report) if report is not None and report.by == "cohort" else None
     return {
         "filters": filters,
         "steps": ", ".join(steps),
@@ -56,10 +52,17 @@ def _context(tables: Tables) -> dict[str, Any]:
         "mistake": problem,
         "report": report,
         "answer": answer_of(report) if report else "",
-        "chart": chart_of(report, step) if report else None,
+        "chart": chart_of(report, steps_of.chosen if steps_of else "") if report else None,
+        "step": steps_of,
+        "kept": {each.name: each.chosen for each in filters},
         "columns": [{"label": each.name, "numeric": True} for each in report.total.steps] if report else [],
         "unit": UNITS[unit.chosen],
     }
+
+
+def _step_choice(report: FunnelReport) -> Choice:
+    names = {each.key: each.name for each in report.total.steps[1:]}
+    return choice("step", "Who came to", names, default=report.total.steps[-1].key)
 
 
 def _unit(*, has_steps: bool) -> Choice:

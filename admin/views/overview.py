@@ -7,6 +7,8 @@ from typing import Any
 from flask import Blueprint, Response
 
 from nudge_sdk.commands.health import Check, examine
+from nudge_sdk.insights.drift import points_changed_at, reminders
+from nudge_sdk.insights.drift_reports import Reminder
 from nudge_sdk.rules.compiled import Rules
 from nudge_sdk.rules.explaining import explain_standing
 from nudge_sdk.rules.standing import UNJUDGED, Judged, decode_standing
@@ -17,6 +19,7 @@ from ..access import for_role
 from ..pages import current_client, current_workspace, page
 from ..people import segments_of
 from ..pictures import bars, shares
+from ..proof.calibration import reminder_words
 from ..queries import people as queries
 from ..queries.people import Asked, SubjectLine
 from .members import live_rules
@@ -52,6 +55,7 @@ def show() -> Response:
         latest=queries.latest_event(),
         publication=queries.latest_publication(),
         set_aside=queries.count_set_aside(),
+        reminders=[words for is_due, words in reminder_words(_reminders(now)) if is_due],
         now=now,
         days=DAYS,
     )
@@ -65,6 +69,11 @@ def data() -> Response:
     folder = client.drainer.folder if client.drainer is not None else None
     checks: list[Check] = examine(client.store, folder)
     return page("overview/data.html", block="checks", checks=[each for each in checks if each.name != "store"])
+
+
+def _reminders(now: int) -> tuple[Reminder, ...]:
+    rows = current_client().intake.current().rows
+    return reminders(now, rows[-1].published_at if rows else None, points_changed_at(rows))
 
 
 def _tiers(counts: dict[tuple[str, str], int], subject: str) -> dict[str, Any]:

@@ -47,13 +47,9 @@ def _context(tables: Tables) -> dict[str, Any]:
         unit=unit.chosen,  # type: ignore[arg-type]
     )
     event = chosen(report.events, request.args.get("event", ""))
-    names = {each.name: each.name for each in report.events}
     baseline = report.converted / report.members if report.members else 0.0
-    filters = [unit, window]
-    if event is not None:
-        filters.append(Choice(name="event", label="Grid of", options=names, chosen=event.name))
     return {
-        "filters": filters,
+        "filters": (unit, window),
         "report": report,
         "answer": answer_of(report),
         "chart": chart_of(report),

@@ -25,7 +25,7 @@ from nudge_sdk.store.protocol import DefinitionRow
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["DriftReport", "drift", "points_changed_at"]
+__all__ = ["DriftReport", "drift", "points_changed_at", "reminders"]
 
 FEWEST = 30
 """Of fewer than so many, on either side, nothing is compared."""
@@ -64,7 +64,7 @@ def drift(
         at=now,
         rows=tuple(group.row(cut) for cut, found in groups for group in found),
         compared=_compared([(cut, found) for cut, found in groups if len(found) > 1]),
-        reminders=_reminders(now, published_at, calibrated_at),
+        reminders=reminders(now, published_at, calibrated_at),
     )
 
 
@@ -81,6 +81,19 @@ def points_changed_at(published: Sequence[DefinitionRow]) -> int | None:
         if points != before:
             changed, before = row.published_at, points
     return changed
+
+
+def reminders(now: int, published_at: int | None, calibrated_at: int | None) -> tuple[Reminder, ...]:
+    """Return when to look at thresholds again, a month after the publication, and at points, a quarter after a change.
+
+    Args:
+        now: The present.
+        published_at: Of the definition in force; None for none.
+        calibrated_at: When points were last changed; the publication, if that is not known.
+    """
+    since: dict[What, int | None] = {"thresholds": published_at, "points": calibrated_at or published_at}
+    due = {what: _months_later(at, MONTHS[what]) for what, at in since.items() if at is not None}
+    return tuple(Reminder(what=what, due_at=at, is_due=at <= now) for what, at in due.items())
 
 
 def _points(document: bytes) -> dict[str, Any]:
@@ -196,12 +209,6 @@ def _difference_of_auc(newer: _Group, older: _Group) -> tuple[float, float, floa
     middle, reach = new.value - old.value, float(norm.ppf(0.5 + CONFIDENCE / 2)) * error
     p_value = 2 * float(norm.sf(abs(middle) / error)) if error else 1.0
     return new.value, old.value, middle - reach, middle + reach, p_value
-
-
-def _reminders(now: int, published_at: int | None, calibrated_at: int | None) -> tuple[Reminder, ...]:
-    since: dict[What, int | None] = {"thresholds": published_at, "points": calibrated_at or published_at}
-    due = {what: _months_later(at, MONTHS[what]) for what, at in since.items() if at is not None}
-    return tuple(Reminder(what=what, due_at=at, is_due=at <= now) for what, at in due.items())
 
 
 def _months_later(at: int, months: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -310,3 +311,23 @@ def test_releases_are_kept_and_new_ones_found_day_by_day(made_up_client: NudgeCl
     made_up_client.track("made-up-0001.1", "session_started", account="made-up-0001")
     assert marks(26)[-1] == "v6.0"
     assert marks(12)[-1] == "v6.0"
+
+
+def test_the_admin_and_the_demo_need_none_of_the_packages_to_start() -> None:
+    names = ("ibis", "numpy", "scipy", "statsmodels", "sklearn", "firthmodels", "pandas", "duckdb", "pyarrow")
+    code = f"import sys; sys.modules.update(dict.fromkeys({names!r})); import nudge_sdk.admin, nudge_sdk.demo.server"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_overview_reminds_of_thresholds_after_a_month_and_of_points_after_a_quarter(
+    made_up_client: NudgeClient,
+) -> None:
+    clock = made_up_client._clock
+    assert isinstance(clock, DemoClock)
+    viewer = browser_of(admin_of(made_up_client, "viewer"))
+    page = viewer.get("/").text
+    assert "Calibrate the points now: it was due on 30 Nov 2025" in page
+    assert "Look at the thresholds" not in page
+    clock.move(8)
+    assert "Look at the thresholds now: it was due on 10 Mar 2026" in viewer.get("/").text
