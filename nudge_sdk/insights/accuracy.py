@@ -13,7 +13,7 @@ from nudge_sdk.insights.accuracy_lists import listed
 from nudge_sdk.insights.accuracy_reports import MOST_LISTED, AccuracyReport, Asked, Band
 from nudge_sdk.insights.accuracy_words import accuracy_rows, accuracy_words
 from nudge_sdk.insights.benchmarks import DEFAULTS, LOOSE, WELL, Benchmark
-from nudge_sdk.insights.judging import Judging, judged, positives_of
+from nudge_sdk.insights.judging import Judged, Judging, positives_of
 from nudge_sdk.insights.qualified import goal_shares, time_to_conversion
 from nudge_sdk.insights.scored import scored_events
 from nudge_sdk.insights.statistics.comparisons import Difference, compare
@@ -24,14 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Asked", "accuracy", "accuracy_rows", "accuracy_words", "scored_events"]
 
-_COUNTS = (
-    "true_positive", "false_positive", "false_negative", "true_negative", "waiting", "already", "late", "counted",
-    "converted", "other", "other_converted",
-)  # fmt: skip
-
 
 class _Counts(NamedTuple):
-    """How many there are of each kind; see ``judging.judged``."""
+    """How many there are of each kind; see ``judging.Judged.counts``."""
 
     true_positive: int
     false_positive: int
@@ -57,7 +52,7 @@ def accuracy(tables: Tables, asked: Asked) -> AccuracyReport:
         SetupError: Something asked for cannot be.
     """
     judging = _judging(tables, asked)
-    everybody = judged(tables, judging)
+    everybody = Judged(tables, judging)
     counts = _count(tables, everybody)
     precision = rate(counts.converted, counts.counted)
     others = rate(counts.other_converted, counts.other)
@@ -128,8 +123,8 @@ def _judging(tables: Tables, asked: Asked) -> Judging:
     )
 
 
-def _count(tables: Tables, everybody: Any) -> _Counts:
-    sums = everybody.aggregate(**{name: everybody[f"is_{name}"].sum() for name in _COUNTS})
+def _count(tables: Tables, everybody: Judged) -> _Counts:
+    sums = everybody.table.aggregate(**{name: each.sum() for name, each in everybody.counts().items()})
     return _Counts(*(number or 0 for number in tables.rows(sums)[0]))
 
 
@@ -143,12 +138,13 @@ def _is_alarming(against: Difference) -> bool | None:
 
 
 def _lists(
-    tables: Tables, everybody: Any, judging: Judging, wanted: tuple[bool, bool, frozenset[str]]
+    tables: Tables, everybody: Judged, judging: Judging, wanted: tuple[bool, bool, frozenset[str]]
 ) -> dict[str, Any]:
     has_lists, has_events, scored = wanted
     if not has_lists:
         return {}
-    positives, negatives = listed(tables, everybody, "false_positive"), listed(tables, everybody, "false_negative")
+    positives = listed(tables, everybody.table.filter(everybody.is_false_positive), "flagged_at")
+    negatives = listed(tables, everybody.table.filter(everybody.is_false_negative), "positive_at")
     if not has_events:
         return {"missed_positives": positives, "missed_negatives": negatives}
     found = events_of_listed(tables, (*positives, *negatives), judging, scored)

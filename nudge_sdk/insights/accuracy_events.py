@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from nudge_sdk.insights.accuracy_reports import MOST_EVENTS, EventCount, Missed, UnscoredEvent
-from nudge_sdk.insights.judging import KEYS, Judging
+from nudge_sdk.insights.judging import KEYS, Judged, Judging
 from nudge_sdk.insights.statistics.intervals import rate
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _MOST_OF_ONE = 5
 
 
 def unscored_events(
-    tables: Tables, everybody: ir.Table, judging: Judging, scored: frozenset[str]
+    tables: Tables, everybody: Judged, judging: Judging, scored: frozenset[str]
 ) -> tuple[UnscoredEvent, ...]:
     """Return events that no milestone counts, those most common among false negatives first.
 
@@ -33,13 +33,13 @@ def unscored_events(
     import ibis
 
     keys = KEYS[judging.unit]
-    of = everybody.aggregate(missed=everybody.is_false_negative.sum(), others=(everybody.positive_at.isnull()).sum())
+    judged, is_missed = everybody.table, everybody.is_false_negative
+    of = judged.aggregate(missed=is_missed.sum(), others=(~everybody.is_positive).sum())
     missed, others = (number or 0 for number in tables.rows(of)[0])
     if not missed:
         return ()
     done = _unscored(tables, judging, scored).group_by(*keys, "name").aggregate(first=ibis._.at.min())
-    units = everybody.filter(everybody.is_false_negative | everybody.positive_at.isnull())
-    units = units.select(*keys, "positive_at")
+    units = judged.filter(is_missed | ~everybody.is_positive).select(*keys, "positive_at")
     both = done.join(units, keys)
     counts = both.group_by("name").aggregate(
         missed=(both["first"] < both.positive_at).fill_null(False).sum(), others=both.positive_at.isnull().sum()

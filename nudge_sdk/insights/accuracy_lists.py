@@ -16,19 +16,15 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def listed(
-    tables: Tables, everybody: ir.Table, kind: Literal["false_positive", "false_negative"]
-) -> tuple[Missed, ...]:
-    """Return the latest of a kind: by when they qualified, or by when they converted.
+def listed(tables: Tables, chosen: ir.Table, latest: Literal["flagged_at", "positive_at"]) -> tuple[Missed, ...]:
+    """Return the latest of some judged journeys.
 
     Args:
         tables: What to read.
-        everybody: Judged journeys.
-        kind: Which.
+        chosen: Which.
+        latest: By when they qualified, or by when they converted.
     """
     import ibis
 
-    latest = ibis._.flagged_at if kind == "false_positive" else ibis._.positive_at
-    chosen = everybody.filter(everybody[f"is_{kind}"])
-    first = chosen.order_by(latest.desc(), "account_id", "user_id").limit(MOST_LISTED)
+    first = chosen.order_by(ibis.desc(latest), "account_id", "user_id").limit(MOST_LISTED)
     return tuple(Missed(**dict(zip(_COLUMNS, row, strict=True))) for row in tables.rows(first.select(*_COLUMNS)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -79,44 +80,96 @@ def positives_of(tables: Tables, ids: Sequence[str], unit: Literal["member", "ac
     return Positives(tuple(sorted(accounts & chosen)), tuple(sorted(users & chosen)), unknown)
 
 
-def judged(tables: Tables, judging: Judging) -> ir.Table:
-    """Return the journeys of the unit with what they say of the definition.
+class Judged:
+    """The journeys of a unit, and what each says of the definition.
 
-    Columns, beside those that name the unit: ``flagged_at`` and ``positive_at``, instants up to the moment or NULL
-    (with a list of best customers the latter is after every instant, for those in it); and whether it is a true or
-    false positive or negative, waiting (qualified, not converted, the window not over), already (a converter that
-    qualified at or after converting), late (converted after the window), in_time (qualified before it converted, if it
-    did), counted (that, and the window over) and of those converted within it, other (signed up long enough ago, not
-    qualified in time) and of those other_converted.
+    Args:
+        tables: What to read.
+        judging: By what.
+
+    Attributes:
+        table: The journeys, with ``flagged_at`` and ``positive_at``: instants up to the moment, or NULL. With a list of
+            best customers the latter is after every instant, of those in it.
     """
-    import ibis
 
-    journeys = tables.journeys
-    mine = journeys.filter(journeys.user_id != "" if judging.unit == "member" else journeys.user_id == "")
-    flagged_at = mine.qualified_at if judging.flag == "pql" else mine.hot_at
-    mine = mine.mutate(
-        flagged_at=ibis.ifelse(flagged_at <= judging.at, flagged_at, ibis.null("int64")),
-        positive_at=_positive_at(mine, judging),
-    )
-    is_flagged, is_positive = mine.flagged_at.notnull(), mine.positive_at.notnull()
-    is_before = _yes(mine.flagged_at < mine.positive_at)
-    is_over = _is_over(mine.flagged_at, judging)
-    is_in_time = is_flagged & (is_before | ~is_positive)
-    is_other = ~is_in_time & _yes(mine.signed_up_at <= judging.at) & _is_over(mine.signed_up_at, judging)
-    return mine.mutate(
-        is_true_positive=is_before,
-        is_false_positive=is_flagged & ~is_positive & is_over,
-        is_false_negative=is_positive & ~is_before,
-        is_true_negative=~is_flagged & ~is_positive,
-        is_waiting=is_flagged & ~is_positive & ~is_over,
-        is_already=is_flagged & is_positive & ~is_before,
-        is_late=is_before & ~_is_within(mine.flagged_at, mine, judging),
-        is_counted=is_in_time & is_over,
-        is_converted=is_before & is_over & _is_within(mine.flagged_at, mine, judging),
-        is_other=is_other,
-        is_other_converted=is_other & is_positive & _is_within(mine.signed_up_at, mine, judging),
-        is_in_time=is_in_time,
-    )
+    def __init__(self, tables: Tables, judging: Judging) -> None:
+        import ibis
+
+        self._judging = judging
+        journeys = tables.journeys
+        mine = journeys.filter(journeys.user_id != "" if judging.unit == "member" else journeys.user_id == "")
+        flagged_at = mine.qualified_at if judging.flag == "pql" else mine.hot_at
+        mine = mine.mutate(
+            flagged_at=ibis.ifelse(flagged_at <= judging.at, flagged_at, ibis.null("int64")),
+            positive_at=_positive_at(mine, judging),
+        )
+        # Named, so that Ibis does not put it into each condition anew, which takes it long.
+        self.table: ir.Table = mine.alias("nudge_judged")
+
+    @cached_property
+    def is_flagged(self) -> ir.BooleanValue:
+        """Qualified."""
+        return self.table.flagged_at.notnull()
+
+    @cached_property
+    def is_positive(self) -> ir.BooleanValue:
+        """Converted, or a best customer."""
+        return self.table.positive_at.notnull()
+
+    @cached_property
+    def is_true_positive(self) -> ir.BooleanValue:
+        """Converted, and qualified before."""
+        return _yes(self.table.flagged_at < self.table.positive_at)
+
+    @cached_property
+    def is_false_positive(self) -> ir.BooleanValue:
+        """Qualified, not converted, and the window is over."""
+        return self.is_flagged & ~self.is_positive & self._is_over(self.table.flagged_at)
+
+    @cached_property
+    def is_false_negative(self) -> ir.BooleanValue:
+        """Converted, and not qualified before."""
+        return self.is_positive & ~self.is_true_positive
+
+    @cached_property
+    def is_in_time(self) -> ir.BooleanValue:
+        """Qualified, and not converted by then."""
+        return self.is_flagged & (self.is_true_positive | ~self.is_positive)
+
+    def counts(self) -> dict[str, ir.BooleanValue]:
+        """Return what is counted.
+
+        Beside true and false positives and negatives: waiting (qualified, not converted, the window not over), already
+        (a converter that qualified at or after converting), late (converted after the window), counted (in time, the
+        window over) and of those converted within it, other (signed up long enough ago, not qualified in time) and of
+        those other_converted.
+        """
+        flagged_at, signed_up_at = self.table.flagged_at, self.table.signed_up_at
+        is_over, is_soon = self._is_over(flagged_at), self._is_within(flagged_at)
+        is_other = ~self.is_in_time & _yes(signed_up_at <= self._judging.at) & self._is_over(signed_up_at)
+        return {
+            "true_positive": self.is_true_positive,
+            "false_positive": self.is_false_positive,
+            "false_negative": self.is_false_negative,
+            "true_negative": ~self.is_flagged & ~self.is_positive,
+            "waiting": self.is_flagged & ~self.is_positive & ~is_over,
+            "already": self.is_flagged & self.is_false_negative,
+            "late": self.is_true_positive & ~is_soon,
+            "counted": self.is_in_time & is_over,
+            "converted": self.is_true_positive & is_over & is_soon,
+            "other": is_other,
+            "other_converted": is_other & self.is_positive & self._is_within(signed_up_at),
+        }
+
+    def _is_over(self, since: ir.IntegerValue) -> ir.BooleanValue:
+        window = self._judging.window
+        return since.notnull() if window is None else _yes(since + window <= self._judging.at)
+
+    def _is_within(self, since: ir.IntegerValue) -> ir.BooleanValue:
+        window = self._judging.window
+        if window is None:
+            return since.notnull() & self.is_positive
+        return _yes(self.table.positive_at <= since + window)
 
 
 def _positive_at(mine: ir.Table, judging: Judging) -> ir.IntegerValue:
@@ -132,16 +185,6 @@ def _positive_at(mine: ir.Table, judging: Judging) -> ir.IntegerValue:
     # Nobody knows since when a best customer is one: after everything, so that whoever qualified did so before.
     meant: ir.IntegerValue = ibis.ifelse(is_meant, ibis.literal(judging.at + 1, type="int64"), never)
     return meant
-
-
-def _is_over(since: ir.IntegerValue, judging: Judging) -> ir.BooleanValue:
-    return since.notnull() if judging.window is None else _yes(since + judging.window <= judging.at)
-
-
-def _is_within(since: ir.IntegerValue, mine: ir.Table, judging: Judging) -> ir.BooleanValue:
-    if judging.window is None:
-        return since.notnull() & mine.positive_at.notnull()
-    return _yes(mine.positive_at <= since + judging.window)
 
 
 def _yes(condition: ir.BooleanValue) -> ir.BooleanValue:

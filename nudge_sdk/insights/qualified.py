@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from nudge_sdk.insights.accuracy_reports import GoalShare
-from nudge_sdk.insights.judging import KEYS, Judging
+from nudge_sdk.insights.judging import KEYS, Judged, Judging
 from nudge_sdk.insights.statistics.intervals import rate
 from nudge_sdk.insights.statistics.survival import Curve, kaplan_meier
 from nudge_sdk.rules.times import DAY
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nudge_sdk.insights.tables import Tables
 
 
-def time_to_conversion(tables: Tables, everybody: ir.Table, judging: Judging) -> Curve:
+def time_to_conversion(tables: Tables, everybody: Judged, judging: Judging) -> Curve:
     """Return the share converted by whole days since qualifying; who has not is censored at the moment.
 
     Args:
@@ -29,20 +29,20 @@ def time_to_conversion(tables: Tables, everybody: ir.Table, judging: Judging) ->
 
     if judging.positives is not None:
         return kaplan_meier([], [])
-    watched = everybody.filter(everybody.is_in_time)
+    watched = everybody.table.filter(everybody.is_in_time)
     ended = ibis.coalesce(watched.positive_at, judging.at)
     spans = watched.select(days=_whole_days(ended - watched.flagged_at), is_won=watched.positive_at.notnull())
     rows = tables.rows(spans.group_by("days", "is_won").aggregate(count=ibis._.count()))
     return kaplan_meier([row[0] // DAY for row in rows], [row[1] for row in rows], [row[2] for row in rows])
 
 
-def goal_shares(tables: Tables, everybody: ir.Table, judging: Judging) -> tuple[GoalShare, ...]:
+def goal_shares(tables: Tables, everybody: Judged, judging: Judging) -> tuple[GoalShare, ...]:
     """Return for each goal how many of those who qualified met it afterwards, within the window."""
     import ibis
 
     window = None if judging.within_days is None else round(judging.within_days * DAY)
     met, keys = _first_met(tables, judging)
-    qualified = everybody.filter(everybody.flagged_at.notnull(), everybody.flagged_at <= judging.at - (window or 0))
+    qualified = everybody.table.filter(everybody.table.flagged_at <= judging.at - (window or 0))
     of = tables.rows(qualified.aggregate(count=ibis._.count()))[0][0]
     pairs = qualified.select(*KEYS[judging.unit], "flagged_at").join(met, keys)
     wait = pairs.met_at - pairs.flagged_at
