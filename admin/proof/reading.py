@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from flask import Response, request
 
 from nudge_sdk.errors import SetupError, StoreBusyError, StoreError
 from nudge_sdk.insights.journeys import ensure_fresh, refreshed_at
+from nudge_sdk.insights.kept_reports import kept_report
 from nudge_sdk.insights.tables import Tables, opened_tables
 from nudge_sdk.store.protocol import Store
 from nudge_sdk.store.sql_store import SqlStore
@@ -17,6 +18,8 @@ from nudge_sdk.store.sql_store import SqlStore
 from ..pages import current_client, current_workspace, page
 from ..people import segments_of
 from ..views.members import live_rules
+
+Report = TypeVar("Report", bound=msgspec.Struct)
 
 MOST_CHOICES = 50
 _SAMPLE = 500
@@ -79,7 +82,7 @@ def report_page(template: str, make: Callable[[Tables], dict[str, Any]], *, stat
 
     Args:
         template: With the block ``results``.
-        make: Returns what the template shows.
+        make: Returns what the template shows; an ``as_of`` of its own where it is not that of the journeys.
         status: Of the answer; 422 for a form with problems.
     """
     client = current_client()
@@ -99,7 +102,20 @@ def report_page(template: str, make: Callable[[Tables], dict[str, Any]], *, stat
         return _unavailable(template, str(error))
     except StoreError as error:
         return _unavailable(template, f"The store did not answer ({error}).", status=503)
-    return page(template, block="results", status=status, problem="", as_of=as_of, **found)
+    return page(template, block="results", status=status, **{"problem": "", "as_of": as_of, **found})
+
+
+def kept(kind: type[Report], make: Callable[[], Report], *asked: str) -> Report:
+    """Return a report that takes long to make, as it was made within the last day; "Count anew" makes it anew.
+
+    Args:
+        kind: What it is.
+        make: Makes it.
+        asked: What the page was asked for.
+    """
+    client = current_client()
+    name = " ".join((kind.__name__, str(live_rules().number), *asked))
+    return kept_report(client.store, name, kind, make, now=client.now())
 
 
 def _as_of(store: Store, now: int) -> int | None:

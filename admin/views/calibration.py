@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from flask import Blueprint, Response, abort, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from nudge_sdk.insights.calibration import Settings, calibrate, with_points
+from nudge_sdk.insights.calibration_reports import CalibrationReport
 from nudge_sdk.insights.drift import drift, points_changed_at
+from nudge_sdk.insights.drift_reports import DriftReport
 from nudge_sdk.insights.features import Asked, observe, points_of
 from nudge_sdk.insights.movement import movement
 from nudge_sdk.insights.tables import Tables
@@ -27,7 +30,7 @@ from ..proof.calibration import (
     rows_of,
     weights_chart,
 )
-from ..proof.reading import choice, report_page
+from ..proof.reading import choice, kept, report_page
 from ..queries import Conflict
 from ..workspace import Workspace
 from .members import live_rules
@@ -45,6 +48,13 @@ _NUDGED = {"exclude": "leave them out", "adjust": "allow for it"}
 _PENALTIES = {"firth": "Firth's", "ridge": "Ridge", "none": "None"}
 _AT_DAYS = {"7": "7 days", "14": "14 days", "30": "30 days"}
 _WITHIN = {"14": "14 days", "30": "30 days", "60": "60 days", "90": "90 days"}
+
+
+class Calibrated(msgspec.Struct, frozen=True, kw_only=True):
+    """What is proposed, and whether what was true still is."""
+
+    report: CalibrationReport
+    drift: DriftReport
 
 
 @blueprint.get("/")
@@ -115,17 +125,15 @@ def _context(tables: Tables) -> dict[str, Any]:
     within = choice("within", "Who paid in the", _WITHIN, default="30")
     nudged = choice("nudged", "Those who saw a nudge", _NUDGED, default="adjust")
     penalty = choice("penalty", "Penalty", _PENALTIES, default="firth")
-    asked = Asked(client.now(), int(at_days.chosen), int(within.chosen), unit.chosen)  # type: ignore[arg-type]
-    observations = observe(client.store, tables, rules, asked)
-    old = points_of(rules)
     settings = Settings(penalty=penalty.chosen, nudged=nudged.chosen)  # type: ignore[arg-type]
-    report = calibrate(observations, settings, old)
-    rows = client.intake.current().rows
-    published = rows[-1].published_at if rows else None
-    changes = drift(observations, old, now=client.now(), published_at=published, calibrated_at=points_changed_at(rows))
+    asked = Asked(client.now(), int(at_days.chosen), int(within.chosen), unit.chosen)  # type: ignore[arg-type]
+    filters = (unit, at_days, within, nudged, penalty)
+    made = kept(Calibrated, lambda: _made(tables, rules, asked, settings), *(each.chosen for each in filters))
+    report, changes = made.report, made.drift
     names = {each.key: name_of(each) for each in rules.definition.milestones}
     return {
-        "filters": (unit, at_days, within, nudged, penalty),
+        "as_of": changes.at,
+        "filters": filters,
         "report": report,
         "answer": answer_of(report),
         "reliability": reliability_chart(report.tested or report.apparent),
@@ -140,6 +148,18 @@ def _context(tables: Tables) -> dict[str, Any]:
         "unit": unit.chosen,
         "days": f"the {within.words} after their first {at_days.words}",
     }
+
+
+def _made(tables: Tables, rules: Rules, asked: Asked, settings: Settings) -> Calibrated:
+    client = current_client()
+    observations, old = observe(client.store, tables, rules, asked), points_of(rules)
+    rows = client.intake.current().rows
+    published = rows[-1].published_at if rows else None
+    changed = points_changed_at(rows)
+    return Calibrated(
+        report=calibrate(observations, settings, old),
+        drift=drift(observations, old, now=asked.now, published_at=published, calibrated_at=changed),
+    )
 
 
 def _versions(workspace: Workspace, keys: list[str]) -> dict[str, str]:

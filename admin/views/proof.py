@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from nudge_sdk.hosts.slips import same_site
 from nudge_sdk.insights.journeys import steps
+from nudge_sdk.insights.kept_reports import forget_reports
 
 from ..access import for_role
 from ..pages import current_client, go_to
@@ -23,8 +24,9 @@ LONGEST = 10.0
 @blueprint.post("/refresh")
 @for_role("viewer")
 def refresh() -> AnyResponse:
-    """Count journeys anew, and go back to where it was asked for."""
+    """Count journeys and reports anew, and go back to where it was asked for."""
     client = current_client()
+    forget_reports(client.store)
     until = time.monotonic() + LONGEST
     for _ in steps(client.store, live_rules(), client.now()):
         if time.monotonic() > until:
