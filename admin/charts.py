@@ -136,8 +136,8 @@ def percent(share: float | None) -> str:
 
 
 def percent_range(low: float | None, high: float | None) -> str:
-    """Return an interval of shares in percent."""
-    if low is None or high is None:
+    """Return an interval of shares in percent; one from nothing to everything says nothing."""
+    if low is None or high is None or (low <= 0 and high >= 1):
         return "–"
     digits = 1 if high < 0.0995 else 0
     return f"{low * 100:.{digits}f} to {high * 100:.{digits}f} %"

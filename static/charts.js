@@ -38,13 +38,14 @@ function written(chart, value, low, high) {
   return low == null || high == null ? write(value) : `${write(value)} (${write(low)} to ${write(high)})`;
 }
 
-// A title that is too long for its place is broken into lines.
+// A label that is too long for its place is broken into two lines; the table has all of it.
 function broken(text, most) {
   const lines = [""];
   for (const word of text.split(" ")) {
     if (lines.at(-1) && lines.at(-1).length + word.length >= most) lines.push("");
     lines[lines.length - 1] += (lines.at(-1) ? " " : "") + word;
   }
+  if (lines.length > 2) return [lines[0], `${lines[1]} …`];
   return lines.length > 1 ? lines : text;
 }
 
@@ -105,7 +106,7 @@ function axes(chart, colours, width) {
 }
 
 function config(chart, colours, width) {
-  const most = Math.max(14, Math.floor(width / 22));
+  const most = Math.max(17, Math.floor(width / 22));
   const labels = isAcross(chart) ? chart.labels?.map((label) => broken(label, most)) : chart.labels;
   const label = ({ dataset: { label: name, series }, dataIndex: place }) =>
     `${name}: ${written(chart, series.values[place], series.low?.[place], series.high?.[place])}`;
@@ -129,7 +130,7 @@ function config(chart, colours, width) {
         legend: {
           display: chart.series.length > 1,
           align: "start",
-          position: chart.marks ? "bottom" : "top",
+          position: chart.marks || (isAcross(chart) && (chart.levels || chart.zones)) ? "bottom" : "top",
           labels: { color: colours.text, boxWidth: 14, boxHeight: 14, usePointStyle: true, pointStyle: "rectRounded" },
         },
         tooltip: { callbacks: { label, title: heading }, displayColors: chart.series.length > 1 },

@@ -21,7 +21,10 @@ def answer_of(report: FunnelReport) -> str:
     steps = report.total.steps
     one, many = UNITS[report.unit]
     if not steps or not steps[0].count:
-        return f"No {one} has come through the first step, with time to come further, yet."
+        if not report.total.waiting:
+            return f"There is no {one} to tell of yet."
+        known = f"{report.total.waiting:,} {one if report.total.waiting == 1 else many}"
+        return f"{known} began; none of them has had the {report.within_days or 0:g} days to come further yet."
     first, last = steps[0], steps[-1]
     share = percent(last.of_first.share)
     start = f"Of {first.count:,} {one if first.count == 1 else many}, {share} came to “{last.name}” through every step"

@@ -50,6 +50,7 @@ def test_intervals_and_differences_are_written_with_their_signs() -> None:
     assert percent_range(0.2, 0.415) == "20 to 42 %"
     assert signed_points(0.123) == "+12.3 points"
     assert signed_range(-0.05, 0.0001) == "−5.0 to 0.0"
+    assert percent_range(0.0, 1.0) == "–"
     assert [percent_range(None, 1), signed_points(None), signed_range(None, None)] == ["–"] * 3
 
 
