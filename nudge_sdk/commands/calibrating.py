@@ -97,7 +97,7 @@ def calibrate(at: int, as_json: bool, as_csv: bool, **said: Any) -> None:
     from nudge_sdk.insights.needs import check_statistics
 
     _check(said)
-    check_statistics()
+    check_statistics("sklearn", "firthmodels")
     found = _of_file(said) if said["file"] else _of_store(said, at)
     words = calibration_words(found.calibration)
     words += _movement_words(found.movement) if found.movement else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from datetime import UTC, timedelta
 from pathlib import Path
 
@@ -172,3 +173,10 @@ def test_a_missing_column_is_named(trial: Path) -> None:
     done = nudge("calibrate", "--csv", trial, "--label", "bought", "--features", "invited")
     assert done.exit_code == 2
     assert "no column for --label 'bought'" in done.stderr
+
+
+def test_a_missing_package_is_named(trial: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "firthmodels", None)
+    done = nudge("calibrate", "--csv", trial, "--label", "paid", "--features", "invited")
+    assert done.exit_code == 2
+    assert "pip install 'nudge-sdk[insights]'" in done.stderr
