@@ -62,9 +62,7 @@ def needs_replay(store: Store, rules: Rules) -> bool:
     return done is None or done[0] < imported or done[1].get("definition") != rules.number
 
 
-def replay_history(
-    store: Store, rules: Rules, now: int, progress: Callable[[int, int], None] | None = None
-) -> Replay:
+def replay_history(store: Store, rules: Rules, now: int, progress: Callable[[int, int], None] | None = None) -> Replay:
     """Replay what was imported, and write down when everybody would have qualified.
 
     Args:
