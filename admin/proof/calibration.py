@@ -20,9 +20,6 @@ VERDICTS = {
     "suspect": ("warn", "suspect"),
     "no information": ("none", "no information"),
 }
-SLIGHT = 0.01
-"""A difference of AUC that nobody would notice."""
-
 _THOUSAND = 1000
 
 
@@ -53,9 +50,12 @@ def answer_of(report: CalibrationReport) -> str:
     right = f"{percent(tested.value)} of pairs right"
     if report.before is None:
         return f"The proposed points tell payers from others: {right}."
-    better = tested.value - report.before
-    words = "better than" if better > SLIGHT else "worse than" if better < -SLIGHT else "no better than"
-    return f"The proposed points tell payers from others {words} today's: {right}, against {percent(report.before)}."
+    against = f"{right}, against {percent(report.before)}"
+    if report.before < tested.low:
+        return f"The proposed points tell payers from others better than today's: {against}."
+    if report.before > tested.high:
+        return f"The proposed points tell payers from others worse than today's: {against}."
+    return f"The proposed points are not shown to tell payers from others better than today's: {against}."
 
 
 def reliability_chart(performance: Performance | None) -> Chart | None:
