@@ -101,8 +101,8 @@ def test_too_few_conversions_are_said_with_the_number_that_it_takes(editor: Flas
 
 def report(before: float | None, after: float) -> CalibrationReport:
     tested = Performance(
-        rows=9, happened=3, auc=Auc(value=after, low=after - 0.08, high=after + 0.08), brier=0.1, brier_baseline=0.2, log_loss=0.3,
-        intercept=0.0, slope=1.0, bins=(),
+        rows=9, happened=3, auc=Auc(value=after, low=after - 0.08, high=after + 0.08), brier=0.1, brier_baseline=0.2,
+        log_loss=0.3, intercept=0.0, slope=1.0, bins=(),
     )  # fmt: skip
     return CalibrationReport(
         penalty="firth", strength=None, rows=9, converted=3, left_out=(), intercept=None, features=(),
