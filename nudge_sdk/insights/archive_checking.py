@@ -123,6 +123,7 @@ def _archived_sums(duckdb: Any, root: Path) -> dict[int, Sums]:
         "hive_types = {'day': BIGINT}) AS e GROUP BY e.day"
     )
     with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")
         return {row[0]: _sums(row) for row in connection.execute(query).fetchall()}
 
 

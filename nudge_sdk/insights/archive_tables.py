@@ -62,6 +62,8 @@ def _duckdb(root: Path, manifest: Manifest) -> Iterator[SqlTables]:
             autoinstall_known_extensions=False,
         )
         try:
+            # It would be printed among what a command prints.
+            backend.con.execute("SET enable_progress_bar = false")
             yield SqlTables(
                 backend,
                 "duckdb",

@@ -19,7 +19,20 @@ from typing import Any
 
 import msgspec
 
-from tests.bench import cold, decide, drain, history, importing, imports, memory, postgresql, requests, track, whatif
+from tests.bench import (
+    cold,
+    decide,
+    drain,
+    history,
+    importing,
+    imports,
+    insights,
+    memory,
+    postgresql,
+    requests,
+    track,
+    whatif,
+)
 from tests.bench.harness import FULL, QUICK, Figure, Scale
 from tests.bench.table import table
 from tests.postgresql import programs
@@ -35,6 +48,7 @@ PARTS: dict[str, Callable[[Path, Scale], Iterator[Figure]]] = {
     "requests": requests.measure,
     "import": imports.measure,
     "history": history.measure,
+    "insights": insights.measure,
     "whatif": whatif.measure,
 }
 PEERS = ("growthbook", "posthog")

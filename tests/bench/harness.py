@@ -96,6 +96,7 @@ class Scale(NamedTuple):
         imported: Events of the import of history.
         requests: Requests in one turn.
         growth: How many times longer a member's history grows.
+        archived: Events of the archive that reports are read from.
     """
 
     turns: int = 21
@@ -108,6 +109,7 @@ class Scale(NamedTuple):
     imported: int = 300_000
     requests: int = 1500
     growth: int = 1000
+    archived: int = 10_000_000
 
     @property
     def few(self) -> int:
@@ -133,6 +135,7 @@ QUICK = Scale(
     imported=30_000,
     requests=400,
     growth=100,
+    archived=200_000,
 )
 
 

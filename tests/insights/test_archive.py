@@ -154,6 +154,13 @@ def test_the_moment_of_an_archive_is_that_of_its_last_run(client: NudgeClient, r
         assert tables.details["goal"] == "paid"
 
 
+def test_no_engine_prints_how_far_it_is_among_what_a_command_prints(client: NudgeClient, root: Path) -> None:
+    written(client, root)
+    with opened_tables(archive=root) as tables:
+        shown = tables.backend.con.execute("SELECT current_setting('enable_progress_bar')")  # type: ignore[attr-defined]
+        assert shown.fetchall() == [(False,)]
+
+
 def test_the_archive_is_readable_by_its_owner_alone(client: NudgeClient, root: Path) -> None:
     written(client, root)
     assert root.stat().st_mode & 0o777 == 0o700
