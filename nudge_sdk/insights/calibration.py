@@ -164,6 +164,8 @@ def _made(table: _Table, settings: Settings) -> tuple[Fit | None, tuple[str, ...
     try:
         return fit(table.values, table.paid, settings.penalty, settings.strength, table.clusters), ()
     except SeparatedError as error:
+        if settings.penalty == "firth":
+            return None, (f"There is no model, since {error}. Leave one of them out, or choose ridge.",)
         return None, (f"Without a penalty there is no model, since {error}. Choose ridge or firth.",)
 
 

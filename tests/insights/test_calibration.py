@@ -208,6 +208,17 @@ def test_members_of_one_account_make_nothing_surer() -> None:
     assert together.high - together.low == pytest.approx(alone.high - alone.low, rel=0.05)
 
 
+@pytest.mark.parametrize(("penalty", "advice"), [("none", "Choose ridge or firth"), ("firth", "choose ridge")])
+def test_features_that_say_the_same_are_said_to(penalty: Any, advice: str) -> None:
+    given = people()
+    twice = people(values=np.column_stack([given.values[:, 0], given.values[:, 0], given.values[:, 2]]))
+    report = calibrate(twice, Settings(penalty=penalty))
+    assert report.intercept is None
+    assert "say the same" in report.notes[0]
+    assert advice in report.notes[0]
+    assert calibrate(twice, Settings(penalty="ridge")).intercept is not None
+
+
 def test_without_a_penalty_separation_is_said() -> None:
     given = people(values=np.zeros((4000, 3)))
     values = np.column_stack([given.paid, given.values[:, 1], given.values[:, 2]]).astype(float)

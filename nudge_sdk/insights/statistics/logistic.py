@@ -56,7 +56,7 @@ class Fit:
 
 
 class SeparatedError(ValueError):
-    """The features tell all of one kind from all of the other, so that there is no maximum of the likelihood."""
+    """There is no single maximum of the likelihood: features tell all of one kind from all others, or say the same."""
 
 
 def fit(
@@ -79,7 +79,7 @@ def fit(
         clusters: Which rows belong together; where some do, errors are cluster-robust.
 
     Raises:
-        SeparatedError: Without a penalty, some coefficient would be infinite.
+        SeparatedError: Without a penalty, some coefficient would be infinite; or, but for ridge, features say the same.
     """
     import numpy as np
 
@@ -138,8 +138,11 @@ def _firth(values: NDArray[Any], happened: NDArray[Any]) -> Fit:
     scale = values.std(axis=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = FirthLogisticRegression(backend="numpy", max_iter=200).fit(values / scale, happened.astype(int))
-        ends, p_values = _firth_ends(model, is_profiled=len(values) <= MOST_PROFILED)
+        try:
+            model = FirthLogisticRegression(backend="numpy", max_iter=200).fit(values / scale, happened.astype(int))
+            ends, p_values = _firth_ends(model, is_profiled=len(values) <= MOST_PROFILED)
+        except np.linalg.LinAlgError:
+            raise SeparatedError("some features say the same") from None
     coefficients = np.asarray(model.coef_).reshape(-1) / scale
     moved = shift(values @ coefficients + float(model.intercept_), happened)
     by, scales = np.append(np.zeros(len(scale)), moved), np.append(scale, 1.0)
