@@ -8,6 +8,7 @@ import click
 
 from nudge_sdk.commands.opening import intake_of, opened_store
 from nudge_sdk.commands.options import store_option
+from nudge_sdk.commands.refreshing import refreshed
 
 _TOLD_EVERY = 10_000
 
@@ -36,6 +37,8 @@ def retain(store: str, days: int, yes: bool) -> None:
     if not yes:
         click.confirm(f"Drop all events older than {days} days?", abort=True)
     with opened_store(store) as opened:
+        # The journeys keep when goals were met first: what is dropped could not tell it any more.
+        refreshed(opened)
         found = run(intake_of(opened), days=days, progress=_progress if sys.stderr.isatty() else None)
     click.echo(f"{found.events} events dropped; those from {to_iso(found.first_day * DAY)[:10]} on are kept")
     if found.partitions:

@@ -198,8 +198,10 @@ def microseconds(seconds: Sequence[float]) -> float:
 
 
 def in_words(seconds: Sequence[float]) -> str:
-    """Return the median for people: ``4.8 µs``, ``1.2 ms``."""
+    """Return the median for people: ``4.8 µs``, ``1.2 ms``, ``2.6 s``."""
     micros = median(seconds) * MICRO
+    if micros >= MICRO:
+        return f"{micros / MICRO:.3g} s"
     return f"{micros / 1000:.3g} ms" if micros >= 1000 else f"{micros:.3g} µs"
 
 

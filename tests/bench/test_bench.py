@@ -87,6 +87,7 @@ def test_percentiles_and_digits() -> None:
     assert significant(123456.0) == 123500.0
     assert in_words([2e-6]) == "2 µs"
     assert in_words([2e-3]) == "2 ms"
+    assert in_words([2.5]) == "2.5 s"
 
 
 def test_longer_histories_come_on_top_of_the_usual_ones() -> None:

@@ -214,6 +214,19 @@ def test_what_was_never_rolled_up_before_events_were_dropped_is_what_is_still_kn
     assert (journey(client, "acme", "ann").won_at, journey(client, "acme").value) == (first, 10_000_000)
 
 
+def test_the_command_that_drops_events_rolls_up_what_they_came_to_first(
+    client: NudgeClient, clock: Clock, url: str
+) -> None:
+    client.convert("acme", user="ann", value=10)
+    first = instant(clock)
+    clock.move(days=20)
+    client.convert("acme", user="ann", value=99)
+    done = CliRunner().invoke(main, ["retain", "--days", "1", "--yes", "--store", url])
+    assert done.exit_code == 0, done.output
+    rolled(client)
+    assert (journey(client, "acme").won_at, journey(client, "acme").value) == (first, 10_000_000)
+
+
 def test_another_goal_takes_nothing_over_from_the_one_before(client: NudgeClient, clock: Clock) -> None:
     client.track("ann", "opened", account="acme")
     client.convert("acme", user="ann")
