@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from nudge_sdk import NudgeClient
 from nudge_sdk.cli import main
+from nudge_sdk.insights.journeys import refresh
 from nudge_sdk.options import Drain, Options
 from nudge_sdk.rules.conditions import Signal, Window
 from nudge_sdk.rules.definition import Button, Content, Definition, Entry, Gate, Milestone, Nudge, Segment, Thresholds
@@ -22,6 +23,7 @@ from nudge_sdk.rules.times import DAY, HOUR
 from nudge_sdk.store import Store
 from nudge_sdk.store.memory import MemoryStore
 from nudge_sdk.store.protocol import Quarantined
+from nudge_sdk.store.sql_store import SqlStore
 from tests.postgresql import Server, name_of
 
 NOON = 20_500 * DAY + 12 * HOUR
@@ -94,6 +96,8 @@ def live(client: NudgeClient) -> None:
     client.track(ANN, "sent", {"to": SECRET}, account="beta")
     client.flush()
     client.sweep()
+    if isinstance(client.store, SqlStore):
+        assert refresh(client.store, client.intake.refresh().rules, client.now())
 
 
 def poison(client: NudgeClient) -> None:
