@@ -63,8 +63,9 @@ def forget(user: str, store: str, journal: str | None, account: str | None, yes:
 
     At last the database writes its tables anew, so that no old bytes stay in its files: that takes a
     while and stops other writers. Where hosts keep journals on several machines, run it on each: it
-    erases what the journals of that machine hold. Doing it again is safe. Backups, and on PostgreSQL
-    the write-ahead log until the server reuses it, are yours to see to.
+    erases what the journals of that machine hold. Doing it again is safe. An archive holds them until
+    nudge archive is run again. Backups, and on PostgreSQL the write-ahead log until the server reuses
+    it, are yours to see to.
 
     \b
     Examples:
