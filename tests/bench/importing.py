@@ -35,8 +35,12 @@ COLUMNS = Columns(time="at", account="account", id="id", numbers=("n",))
 HEADER = ("user_id", "event", "at", "account", "id", "plan", "n")
 EVENTS_OF_ONE = 100
 """Events of one member, on average."""
+ROWS = 5000
+"""Rows a transaction, as ``nudge import`` takes them."""
 PARTS = 10
 SAMPLE = 10_000
+MOST_WEIGHED = 1_000_000
+"""Events whose import is weighed: if twice as many take no more memory, neither do ten times as many."""
 RECOUNTS = 3
 CACHE_MB = 64
 """What SQLite may keep of its file, as the store sets it."""
@@ -50,7 +54,6 @@ def measure(folder: Path, scale: Scale) -> Iterator[Figure]:
     people = [person(index) for index in range(max(20, scale.imported // EVENTS_OF_ONE))]
     whole, half = folder / "whole.csv", folder / "half.csv"
     _write(whole, people, scale.imported)
-    _write(half, people[: len(people) // 2], scale.imported // 2)
     race = ImportRace(folder / "race", people)
     found = race.run(whole, scale.imported)
     yield _figure("import_history", "import", scale, found)
@@ -68,6 +71,10 @@ def measure(folder: Path, scale: Scale) -> Iterator[Figure]:
         {},
         "bytes",
     )
+    scale = scale._replace(imported=min(scale.imported, MOST_WEIGHED))
+    people = people[: max(20, scale.imported // EVENTS_OF_ONE)]
+    _write(whole, people, scale.imported)
+    _write(half, people[: len(people) // 2], scale.imported // 2)
     yield _memory(folder, whole, half, scale)
 
 
@@ -108,7 +115,8 @@ class ImportRace:
 
     def run(self, path: Path, events: int) -> dict[str, list[float]]:
         """Import a file; return events a second of each tenth, ours and bare."""
-        part = max(BATCH, events // PARTS // BATCH * BATCH)
+        batch = min(ROWS, max(BATCH, events // PARTS))
+        part = max(batch, events // PARTS // batch * batch)
         took: list[float] = []
         bare: list[float] = []
         began = time.perf_counter()
@@ -120,7 +128,7 @@ class ImportRace:
                 bare.append(self._write_bare())
                 began = time.perf_counter()
 
-        summary = import_file(self.ours, path, on_batch, self._sample.append)
+        summary = import_file(self.ours, path, on_batch, self._sample.append, batch=batch)
         assert summary.accepted == summary.new == events, summary
         # What is left, and the judging of everybody at the end, is every part's to bear.
         rest = (time.perf_counter() - began) / len(took)
@@ -153,12 +161,12 @@ class ImportRace:
         return len(self._sample) / self._bare.write(batches)
 
 
-def import_file(ours: NudgeClient, path: Path, on_batch: Any = None, note: Any = None) -> Any:
+def import_file(ours: NudgeClient, path: Path, on_batch: Any = None, note: Any = None, *, batch: int = ROWS) -> Any:
     """Import a file as ``nudge import`` does; each record is told to ``note``."""
     maker = RowMaker(ours.now)
     with path.open("rb") as stream, Rejects(path.with_suffix(".rejected")) as rejects:
         rows: Iterable[Row | Refused] = read_csv(stream, maker, COLUMNS)
-        run = ImportRun(ours.intake, rejects, import_id=path.name, on_batch=on_batch)
+        run = ImportRun(ours.intake, rejects, import_id=path.name, batch=batch, on_batch=on_batch)
         summary = run.run(rows if note is None else _noted(rows, note))
     maker.close()
     return summary
