@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from nudge_sdk.insights.movement import Movement
     from nudge_sdk.insights.observations import Observations
     from nudge_sdk.insights.observations_file import SetAside
+    from nudge_sdk.rules.compiled import Rules
 
 _NAMED = 3
 
@@ -39,6 +41,17 @@ class Calibrated(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.command()
 @click.option("--store", envvar="NUDGE_STORE", metavar="URL", show_envvar=True, help="The store to calibrate from.")
+@click.option(
+    "--archive",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Calibrate from this folder, which nudge archive wrote, instead of a store.",
+)
+@click.option("--engine", type=click.Choice(["duckdb", "spark"]), help="With --archive: what reads its tables.")
+@click.option(
+    "--definition",
+    type=click.Path(exists=True, dir_okay=False),
+    help="With --archive: whose milestones to calibrate; an archive holds no definition.",
+)
 @click.option("--csv", "file", metavar="FILE", help="Calibrate from a table of one row each ('-': standard input).")
 @click.option("--label", metavar="COL", help="With --csv: the column of whether it paid: 1 or 0.")
 @click.option("--features", metavar="A,B,C", default="", help="With --csv: the columns of the features.")
@@ -90,6 +103,7 @@ def calibrate(at: int, as_json: bool, as_csv: bool, **said: Any) -> None:
     Examples:
       nudge calibrate --store sqlite:///nudge.db
       nudge calibrate --penalty ridge --nudged adjust --json
+      nudge calibrate --archive /var/lib/shop/archive --definition definition.yaml
       nudge calibrate --csv trial.csv --label paid --features invited,exports --penalty none
       nudge calibrate --csv trial.csv --label paid --features invited --time day14 --known-at invited=invited_at
     """
@@ -98,7 +112,7 @@ def calibrate(at: int, as_json: bool, as_csv: bool, **said: Any) -> None:
 
     _check(said)
     check_statistics("sklearn", "firthmodels")
-    found = _of_file(said) if said["file"] else _of_store(said, at)
+    found = _of_file(said) if said["file"] else _of_archive(said, at) if said["archive"] else _of_store(said, at)
     words = calibration_words(found.calibration)
     words += _movement_words(found.movement) if found.movement else []
     words += drift_words(found.drift) if found.drift else []
@@ -106,8 +120,10 @@ def calibrate(at: int, as_json: bool, as_csv: bool, **said: Any) -> None:
 
 
 def _check(said: dict[str, Any]) -> None:
-    if not (said["file"] or said["store"]):
-        raise click.UsageError("Say what to calibrate from: --store URL, or --csv FILE.")
+    if not (said["file"] or said["store"] or said["archive"]):
+        raise click.UsageError("Say what to calibrate from: --store URL, --archive FOLDER, or --csv FILE.")
+    if said["archive"] and not said["definition"]:
+        raise click.UsageError("An archive holds no definition: say whose milestones, --definition FILE.")
     if said["file"] and not (said["label"] and _names(said)):
         raise click.UsageError("With --csv say which column is what: --label COL --features A,B,C.")
     if said["known_at"] and not said["time"]:
@@ -164,14 +180,13 @@ def _of_store(said: dict[str, Any], at: int) -> Calibrated:
     from nudge_sdk.insights.calibration import calibrate as run
     from nudge_sdk.insights.calibration import with_points
     from nudge_sdk.insights.drift import drift, points_changed_at
-    from nudge_sdk.insights.features import Asked, features_of, observe, points_of
+    from nudge_sdk.insights.features import Asked, observe, points_of
     from nudge_sdk.insights.movement import movement
     from nudge_sdk.rules.compiled import Rules
 
     with tables_of(said["store"], None, None) as tables, opened_store(said["store"]) as store:
         rules = live_catalog(store).rules
-        if not features_of(rules):
-            raise SetupError("no milestone of members counts events, so there are no points to calibrate")
+        _check_features(rules)
         observations = observe(store, tables, rules, Asked(at, said["first_days"], said["days"]))
         points = points_of(rules)
         report = run(observations, _settings(said), points)
@@ -187,6 +202,29 @@ def _of_store(said: dict[str, Any], at: int) -> Calibrated:
         if report.points:
             moved = movement(store, rules, Rules(with_points(rules.definition, report.points)), at)
     return Calibrated(calibration=report, drift=changes, movement=moved)
+
+
+def _of_archive(said: dict[str, Any], at: int) -> Calibrated:
+    from nudge_sdk.commands.reports import tables_of
+    from nudge_sdk.documents import read_definition
+    from nudge_sdk.insights.archived_records import opened_archived_records
+    from nudge_sdk.insights.calibration import calibrate as run
+    from nudge_sdk.insights.features import Asked, observe, points_of
+    from nudge_sdk.rules.compiled import Rules
+
+    rules = Rules(read_definition(said["definition"]))
+    _check_features(rules)
+    archive = said["archive"]
+    with tables_of(None, archive, said["engine"]) as tables, opened_archived_records(archive, rules) as records:
+        observations = observe(records, tables, rules, Asked(at, said["first_days"], said["days"]))
+    return Calibrated(calibration=run(observations, _settings(said), points_of(rules)))
+
+
+def _check_features(rules: Rules) -> None:
+    from nudge_sdk.insights.features import features_of
+
+    if not features_of(rules):
+        raise SetupError("no milestone of members counts events, so there are no points to calibrate")
 
 
 def _movement_words(found: Movement) -> list[str]:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from nudge_sdk.commands.opening import live_catalog, opened_store
-from nudge_sdk.commands.options import at_option, store_option
+from nudge_sdk.commands.options import at_option
 from nudge_sdk.commands.output import output_options, say_report
 
 if TYPE_CHECKING:
+    from nudge_sdk.insights.peaks import History
     from nudge_sdk.insights.whatif import Where
+    from nudge_sdk.rules.compiled import Rules
 
 _TIERS = {"member.warm": ("member", "warm"), "member.hot": ("member", "hot"),
           "account.warm": ("account", "warm"), "account.hot": ("account", "hot")}  # fmt: skip
@@ -19,7 +24,17 @@ _TIERS = {"member.warm": ("member", "warm"), "member.hot": ("member", "hot"),
 
 @click.command("what-if")
 @click.argument("definition", required=False, type=click.Path(exists=True, dir_okay=False))
-@store_option
+@click.option("--store", envvar="NUDGE_STORE", metavar="URL", show_envvar=True, help="Whose history to replay.")
+@click.option(
+    "--archive",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Replay this folder, which nudge archive wrote, instead of a store.",
+)
+@click.option(
+    "--live",
+    type=click.Path(exists=True, dir_okay=False),
+    help="With --archive: the definition in force, which an archive does not hold.",
+)
 @click.option("--segment", metavar="KEY", help="Instead: what each threshold of this segment would come to.")
 @click.option(
     "--tier",
@@ -32,7 +47,7 @@ _TIERS = {"member.warm": ("member", "warm"), "member.hot": ("member", "hot"),
 @click.option("--members", default=20_000, show_default=True, help="How many members are followed at most.")
 @at_option("Up to when to replay")
 @output_options
-def what_if(definition: str | None, store: str, at: int, as_json: bool, as_csv: bool, **said: Any) -> None:
+def what_if(definition: str | None, at: int, as_json: bool, as_csv: bool, **said: Any) -> None:
     """Replay the stored history by another DEFINITION, and say what would have been different.
 
     How many PQLs and PQAs a week against what sales can take, precision, recall, and who enters and
@@ -43,6 +58,7 @@ def what_if(definition: str | None, store: str, at: int, as_json: bool, as_csv: 
     Examples:
       nudge what-if draft.yaml
       nudge what-if --segment smb --tier account.hot --csv > thresholds.csv
+      nudge what-if draft.yaml --archive /var/lib/shop/archive --live definition.yaml
     """
     from nudge_sdk.documents import read_definition
     from nudge_sdk.insights import whatif
@@ -51,8 +67,7 @@ def what_if(definition: str | None, store: str, at: int, as_json: bool, as_csv: 
 
     if (definition is None) == (said["segment"] is None):
         raise click.UsageError("Say either a DEFINITION or --segment.")
-    with opened_store(store) as opened:
-        live = live_catalog(opened).rules
+    with _opened(said) as (opened, live):
         rules = Rules(read_definition(definition)) if definition else live
         kept = whatif.PeakColumns(climbs(opened, live, at, most=said["members"]))
         if said["segment"] is not None:
@@ -63,6 +78,26 @@ def what_if(definition: str | None, store: str, at: int, as_json: bool, as_csv: 
         other = kept if is_same else whatif.PeakColumns(climbs(opened, rules, at, most=said["members"]))
     found = whatif.what_if(kept, other, (live, rules), days=said["days"])
     say_report(found, found.members.weeks, whatif.what_if_words(found), as_json=as_json, as_csv=as_csv)
+
+
+@contextmanager
+def _opened(said: dict[str, Any]) -> Iterator[tuple[History, Rules]]:
+    """Give the history to replay, and the definition in force."""
+    from nudge_sdk.documents import read_definition
+    from nudge_sdk.insights.archived_records import opened_archived_records
+    from nudge_sdk.rules.compiled import Rules
+
+    if said["archive"] is not None:
+        if said["live"] is None:
+            raise click.UsageError("An archive holds no definition: say which is in force with --live FILE.")
+        live = Rules(read_definition(said["live"]))
+        with opened_archived_records(said["archive"], live) as records:
+            yield records, live
+        return
+    if said["store"] is None:
+        raise click.UsageError("Say whose history to replay: --store URL, or --archive FOLDER.")
+    with opened_store(said["store"]) as store:
+        yield store, live_catalog(store).rules
 
 
 def _where(rules: Any, segment: str, tier: str) -> Where:

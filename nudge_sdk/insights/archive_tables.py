@@ -68,14 +68,14 @@ def _duckdb(root: Path, manifest: Manifest) -> Iterator[SqlTables]:
                 backend,
                 "duckdb",
                 speech=DuckdbSpeech(),
-                selects=_selects(_parquet(root, manifest), manifest),
+                selects=_selects(parquet_of(root, manifest), manifest),
                 fetch=lambda query: backend.con.execute(query).fetchall(),
             )
         finally:
             backend.disconnect()
 
 
-def _parquet(root: Path, manifest: Manifest) -> dict[str, str]:
+def parquet_of(root: Path, manifest: Manifest) -> dict[str, str]:
     """Return what DuckDB calls each file."""
     sources = {
         name: f"read_parquet('{_quoted(table_file(root, manifest.generation, name))}')" for name in manifest.tables

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from nudge_sdk.insights.observations import Observations
 from nudge_sdk.insights.tables import Tables
@@ -18,7 +18,7 @@ from nudge_sdk.rules.definition import Subject
 from nudge_sdk.rules.signals import DEFAULT_WINDOW, target
 from nudge_sdk.rules.state import State, Tally, unpack
 from nudge_sdk.rules.times import DAY, day_of, end_of_day
-from nudge_sdk.store.protocol import Key, Store
+from nudge_sdk.store.protocol import Key, SubjectRow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +28,13 @@ MOST = 20_000
 
 _PAGE = 1000
 _DRAWN_OF = 1 << 64
+
+
+class Subjects(Protocol):
+    """Where states are read: a store, or the records of an archive."""
+
+    def read_subjects(self, keys: Sequence[Key]) -> dict[Key, SubjectRow]:
+        """Return the rows of members and accounts that there are."""
 
 
 class _Observed(NamedTuple):
@@ -60,7 +67,7 @@ class Asked(NamedTuple):
 
 
 def calibration_features(
-    store: Store, tables: Tables, rules: Rules, *, now: int, at_days: int = 14, within_days: int = 30
+    store: Subjects, tables: Tables, rules: Rules, *, now: int, at_days: int = 14, within_days: int = 30
 ) -> Observations:
     """Return which milestones each member had reached in their first days, and whether they paid after those.
 
@@ -75,7 +82,7 @@ def calibration_features(
     return observe(store, tables, rules, Asked(now, at_days, within_days))
 
 
-def observe(store: Store, tables: Tables, rules: Rules, asked: Asked) -> Observations:
+def observe(store: Subjects, tables: Tables, rules: Rules, asked: Asked) -> Observations:
     """Return who had reached what milestones in their first days, and who paid after those; see ``Asked``."""
     import numpy as np
 
@@ -174,7 +181,7 @@ def _draw(key: Key) -> bytes:
     return blake2b(f"{len(key[0])}:{key[0]}{key[1]}".encode(), digest_size=8).digest()
 
 
-def _states(store: Store, keys: Sequence[Key]) -> Iterator[State]:
+def _states(store: Subjects, keys: Sequence[Key]) -> Iterator[State]:
     for start in range(0, len(keys), _PAGE):
         page = keys[start : start + _PAGE]
         rows = store.read_subjects(page)

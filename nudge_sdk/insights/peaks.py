@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
+from typing import Protocol
 
 import msgspec
 
@@ -20,7 +21,7 @@ from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.standing import gates_hold, is_opted_out
 from nudge_sdk.rules.state import State
 from nudge_sdk.rules.times import DAY, FOREVER
-from nudge_sdk.store.protocol import Store
+from nudge_sdk.store.protocol import Alias
 
 TIERS: tuple[Tier, ...] = ("warm", "hot")
 _DRAWN_OF = 1 << 64
@@ -81,7 +82,17 @@ class Climbs(msgspec.Struct, frozen=True, kw_only=True):
         return self.share < 1
 
 
-def climbs(store: Store, rules: Rules, now: int, *, most: int = 20_000) -> Climbs:
+class History(Protocol):
+    """Where a history is read: a store, or the records of an archive."""
+
+    def records(self) -> Iterator[Record]:
+        """Yield every record by counted time and id."""
+
+    def aliases(self) -> list[Alias]:
+        """Return where everybody's records count who moved."""
+
+
+def climbs(store: History, rules: Rules, now: int, *, most: int = 20_000) -> Climbs:
     """Replay the stored history as if a definition had always been in force.
 
     Everybody counts from their first event on for whom they turned out to be, whenever that became known; history that
@@ -112,7 +123,7 @@ def first_entries(climb: Climb, definition: Definition) -> dict[Tier, int]:
     return first
 
 
-def aliases_of(store: Store) -> Aliases:
+def aliases_of(store: History) -> Aliases:
     """Return for whom everybody counts who moved."""
     return Aliases(
         Move((each.account_id, each.user_id), (each.to_account_id, each.to_user_id), each.at, each.id)

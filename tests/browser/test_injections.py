@@ -225,6 +225,7 @@ def places_of(client: NudgeClient, app: Flask) -> list[str]:
         "seen.ask": [{**each, "placement": "page"} for each in members[::4]],
         "milestones.edit": [{"key": "m1"}, *_drafted("dm")],
         "segments.edit": [{"key": "s1"}, *_drafted("ds")],
+        "what_if.show": [{"key": "s1"}, {"key": "ds0"}],
         "nudges.edit": [{"key": "n1"}, *_drafted("d")],
         "milestones.confirm_removal": _drafted("dm")[:2],
         "segments.confirm_removal": _drafted("ds")[:2],
