@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nudge_sdk.store.protocol import Store
 
 _SQLITE = "sqlite:///"
+_READ_WAIT = 30.0
 
 
 @contextmanager
@@ -31,10 +32,14 @@ def opened_store(url: str, *, make: bool = False) -> Iterator[Store]:
         StoreError: It does not answer.
     """
     from nudge_sdk.store import open_store, shown
+    from nudge_sdk.store.sql_store import SqlStore
 
     if not make:
         check_exists(url)
     with closing(open_store(url)) as store:
+        if isinstance(store, SqlStore):
+            # A person waits for the answer, not a page.
+            store.read_wait = _READ_WAIT
         if not store.schema_is_current():
             if not make:
                 raise SetupError(f"{shown(url)} has not this release's tables; run: nudge migrate --store {shown(url)}")

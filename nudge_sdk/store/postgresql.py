@@ -42,7 +42,7 @@ class PostgresqlStore(SqlStore):
         return f"postgresql+psycopg://{self.url.partition('://')[2]}"
 
     def _read(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        return self._connections.read(statement, parameters)
+        return self._connections.read(statement, parameters, self.read_wait)
 
     def _read_long(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
         return self._connections.read(statement, parameters, wait=SILENCE)

@@ -35,7 +35,13 @@ MIGRATION_WAIT = 60.0
 
 
 class SqlStore(ABC):
-    """The reads of ``store.protocol.Store``, outside any transaction."""
+    """The reads of ``store.protocol.Store``, outside any transaction.
+
+    Attributes:
+        read_wait: Seconds that a read waits for the database; as long as a request may, if None.
+    """
+
+    read_wait: float | None = None
 
     @property
     @abstractmethod

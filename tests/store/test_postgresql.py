@@ -83,10 +83,11 @@ def test_without_tables_the_error_says_what_to_call(postgresql_server: Server) -
 
 
 class Proxy:
-    """A socket before the server's that can fall silent, as a broken network does."""
+    """A socket before the server's that can be slow, or fall silent, as a broken network does."""
 
     def __init__(self, server: Path, folder: Path) -> None:
         self.folder = folder
+        self.delay = 0.0
         self._server = server / ".s.PGSQL.5432"
         self.is_silent = threading.Event()
         self._listening = socket.socket(socket.AF_UNIX)
@@ -108,6 +109,7 @@ class Proxy:
     def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
+                time.sleep(self.delay)
                 if not self.is_silent.is_set():
                     target.sendall(data)
             target.shutdown(socket.SHUT_RDWR)
@@ -115,6 +117,21 @@ class Proxy:
     def close(self) -> None:
         for each in self._open:
             each.close()
+
+
+def test_a_command_waits_for_a_server_that_is_slow_where_a_request_would_not(
+    store: PostgresqlStore, postgresql_server: Server, tmp_path: Path, request_wait: float
+) -> None:
+    proxy = Proxy(postgresql_server.folder, tmp_path)
+    far = PostgresqlStore(store.url.replace(str(postgresql_server.folder), str(tmp_path)))
+    assert insert(far, record()) == [True]
+    proxy.delay = 0.6
+    with pytest.raises(StoreBusyError):
+        far.read_horizons()
+    far.read_wait = 20.0
+    assert far.read_horizons() == {}
+    far.close()
+    proxy.close()
 
 
 def test_a_server_that_falls_silent_is_waited_for_no_longer_than_the_bound(
