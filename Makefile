@@ -14,7 +14,7 @@ help: ## show this list
 demo: $(READY) ## serve the demo: a small product with the SDK inside
 	$(BIN)/nudge demo $(ARGS)
 
-test: needs ## run the tests with branch coverage, three parts at a time; some of them: make test ARGS="-k journal"
+test: needs ## run the tests with branch coverage, two parts at a time; some of them: make test ARGS="-k journal"
 	$(if $(ARGS),$(BIN)/python -m pytest $(ARGS) --cov,$(BIN)/python -m tests.run)
 
 needs: $(READY) ## see to what the tests need: Chromium and PostgreSQL's programs

@@ -1,7 +1,7 @@
-"""Run all tests, three parts at a time, then those that measure or kill, alone. ``python -m tests.run``
+"""Run all tests, two parts at a time, then those that measure or kill, alone. ``python -m tests.run``
 
-Tests of pages and of processes wait half of their time, so two cores are busy with three parts. What is timed in the
-last part is timed undisturbed; the soak, which waits most of its two minutes, runs beside the others.
+A machine with two cores is done in little more than half the time. What is timed in the last part is timed undisturbed;
+the soak, which waits most of its two minutes, runs beside the others.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ALONE = ("fleet", "torture")
 """Folders whose tests run with nothing else beside them."""
 
 SOAK = "test_soak.py"
-AT_ONCE = 3
+AT_ONCE = 2
 
 
 def parts() -> dict[str, list[str]]:
@@ -48,8 +48,8 @@ def main() -> int:
     given = parts()
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(AT_ONCE + 1) as beside:
         soak = beside.submit(_quiet, folder, "soak", given["soak"])
-        with ThreadPoolExecutor(AT_ONCE) as few:
-            running = [few.submit(_quiet, folder, name, given[name]) for name in PARTS]
+        with ThreadPoolExecutor(AT_ONCE) as two:
+            running = [two.submit(_quiet, folder, name, given[name]) for name in PARTS]
             results = [each.result() for each in running]
         results.append(soak.result())
         print("== the tests that run alone", flush=True)
