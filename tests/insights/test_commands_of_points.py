@@ -153,7 +153,7 @@ def test_a_leak_in_a_table_is_flagged_and_left_out(trial: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ([], "--store URL, or --csv FILE"),
+        ([], "--archive FOLDER, or --csv FILE"),
         (["--csv", "trial.csv"], "--label COL --features"),
         (["--csv", "x", "--label", "a", "--features", "b", "--known-at", "b=c"], "--time COL"),
         (["--csv", "x", "--label", "a", "--features", "b", "--strength", "2"], "--penalty ridge"),
