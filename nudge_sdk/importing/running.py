@@ -168,7 +168,8 @@ class ImportRun:
         self.intake.finish_import(self.import_id, wait=WAIT)
         while rows := self.intake.sweep(wait=WAIT):
             self.summary.judged += len(rows)
-        if self.summary.new:
+        # A run that was killed may have brought what this one finds there already.
+        if self.summary.accepted:
             note_import(self.intake.store, self.intake.clock())
 
 

@@ -159,3 +159,15 @@ def day_file(root: Path, day: int) -> Path:
 def table_file(root: Path, generation: int, name: str) -> Path:
     """Return the file of one of the other tables."""
     return root / TABLES / str(generation) / f"{name}.parquet"
+
+
+def finished_manifest(root: Path) -> Manifest:
+    """Return the manifest of an archive that can be read.
+
+    Raises:
+        SetupError: It is not there, is none, or its first run has not ended.
+    """
+    manifest = read_manifest(root)
+    if not manifest.written_at:
+        raise SetupError(f"the first run of nudge archive {root} has not ended; run it again")
+    return manifest

@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from nudge_sdk.errors import SetupError
 from nudge_sdk.insights.archive_format import (
     EVENT_COLUMNS,
     EVENTS,
@@ -17,7 +16,7 @@ from nudge_sdk.insights.archive_format import (
     MOVED_COLUMNS,
     Manifest,
     day_file,
-    read_manifest,
+    finished_manifest,
     table_file,
 )
 from nudge_sdk.insights.engines import DuckdbSpeech, SparkSpeech, SqlTables
@@ -42,9 +41,7 @@ _SPARK_TYPES = {"string": "STRING", "int64": "BIGINT", "bool": "BOOLEAN"}
 @contextmanager
 def opened_archive_tables(root: Path, engine: Engine) -> Iterator[SqlTables]:
     """Open the tables of an archive; see ``tables.opened_tables``."""
-    manifest = read_manifest(root)
-    if not manifest.written_at:
-        raise SetupError(f"the first run of nudge archive {root} has not ended; run it again")
+    manifest = finished_manifest(root)
     opened = _duckdb if engine == "duckdb" else _spark
     with opened(root.resolve(), manifest) as tables:
         tables.as_of, tables.details = manifest.written_at, manifest.details
@@ -145,7 +142,7 @@ def _session(builder: Any) -> Any:
 
 
 def _views(session: Any, root: Path, manifest: Manifest) -> dict[str, str]:
-    """Let Spark see the files as views of this session, and return their names."""
+    """Let Spark see the files as temporary views, and return their names."""
     views = {}
     for name in manifest.tables:
         columns = SCHEMAS.get(name, MOVED_COLUMNS)  # type: ignore[call-overload]

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from nudge_sdk.errors import SetupError
-from nudge_sdk.insights.archive_format import read_manifest
+from nudge_sdk.insights.archive_format import finished_manifest
 from nudge_sdk.insights.archive_tables import MEMORY, parquet_of
 from nudge_sdk.rules.compiled import Rules
 from nudge_sdk.rules.counting import apply_to_account, apply_to_member
@@ -95,9 +95,7 @@ def opened_archived_records(root: Path, rules: Rules) -> Iterator[ArchivedRecord
         import duckdb
     except ImportError as error:
         raise SetupError("archives need more packages: pip install 'nudge-sdk[insights]'") from error
-    manifest = read_manifest(root)
-    if not manifest.written_at:
-        raise SetupError(f"the first run of nudge archive {root} has not ended; run it again")
+    manifest = finished_manifest(root)
     with TemporaryDirectory(prefix="nudge-duckdb-") as folder:
         connection = duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": folder})
         try:

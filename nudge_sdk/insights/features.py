@@ -8,10 +8,10 @@ shown to have been reached before: they are no features.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from nudge_sdk.insights.observations import Observations
+from nudge_sdk.insights.sampling import draw
 from nudge_sdk.insights.tables import Tables
 from nudge_sdk.rules.compiled import CompiledMilestone, Rules
 from nudge_sdk.rules.definition import Subject
@@ -27,7 +27,6 @@ MOST = 20_000
 """How many members are observed at most."""
 
 _PAGE = 1000
-_DRAWN_OF = 1 << 64
 
 
 class Subjects(Protocol):
@@ -173,12 +172,8 @@ def _journeys(tables: Tables, rules: Rules, unit: Subject) -> Iterator[tuple[Key
 
 def _sample(found: list[_Observed], most: int) -> list[_Observed]:
     """Return all, by key, or so many whose hashes are the least."""
-    chosen = sorted(found, key=lambda each: _draw(each.key))[:most] if len(found) > most else found
+    chosen = sorted(found, key=lambda each: draw(*each.key))[:most] if len(found) > most else found
     return sorted(chosen, key=lambda each: each.key)
-
-
-def _draw(key: Key) -> bytes:
-    return blake2b(f"{len(key[0])}:{key[0]}{key[1]}".encode(), digest_size=8).digest()
 
 
 def _states(store: Subjects, keys: Sequence[Key]) -> Iterator[State]:

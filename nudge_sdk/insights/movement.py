@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from hashlib import blake2b
 
 import msgspec
 from msgspec.structs import replace
 
+from nudge_sdk.insights.sampling import DRAWN_OF, draw
 from nudge_sdk.rules.compiled import Rules
 from nudge_sdk.rules.definition import Subject, Tier
 from nudge_sdk.rules.explaining import explain_standing
@@ -30,7 +30,6 @@ MOST_NAMED = 50
 PAGE = 1000
 _TIERS: tuple[Tier, ...] = ("warm", "hot")
 _SUBJECTS: tuple[Subject, ...] = ("member", "account")
-_DRAWN_OF = 1 << 64
 
 
 class Mover(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,16 +206,16 @@ class _Compared:
 def _judge_all(compared: _Compared, store: Store, most: int) -> tuple[list[_Case], int]:
     """Return the cases of all, or of a sample, and how many there are."""
     found: list[_Case] = []
-    share, known, state = _DRAWN_OF, 0, None
+    share, known, state = DRAWN_OF, 0, None
     of = ""
     for row, account in _rows(store):
         known += 1
-        draw = _draw(row)
-        if draw >= share:
+        drawn = draw(row.account_id, row.user_id)
+        if drawn >= share:
             continue
         if state is None or of != account.account_id:
             of, state = account.account_id, unpack(account.state)
-        found.append(compared.case(row, state, draw))
+        found.append(compared.case(row, state, drawn))
         while len(found) > most:
             share //= 2
             found = [each for each in found if each.draw < share]
@@ -235,11 +234,6 @@ def _rows(store: Store) -> Iterator[tuple[SubjectRow, SubjectRow]]:
                 account = SubjectRow(account_id=row.account_id, user_id="")
             yield row, account
         after = page[-1].key
-
-
-def _draw(row: SubjectRow) -> int:
-    name = f"{len(row.account_id)}:{row.account_id}{row.user_id}".encode()
-    return int.from_bytes(blake2b(name, digest_size=8).digest())
 
 
 def _subject(row: SubjectRow, account: State) -> Judged:

@@ -7,11 +7,11 @@ would have entered a tier and when: at the first peak that is at least as high.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from hashlib import blake2b
 from typing import Protocol
 
 import msgspec
 
+from nudge_sdk.insights.sampling import DRAWN_OF, draw
 from nudge_sdk.rules.compiled import Rules, SubjectRules, in_thousandths
 from nudge_sdk.rules.counting import TRAIT_KINDS, apply_to_account, apply_to_member
 from nudge_sdk.rules.definition import Definition, Entry, Tier
@@ -24,7 +24,6 @@ from nudge_sdk.rules.times import DAY, FOREVER
 from nudge_sdk.store.protocol import Alias
 
 TIERS: tuple[Tier, ...] = ("warm", "hot")
-_DRAWN_OF = 1 << 64
 _LOWEST = -FOREVER
 
 
@@ -160,7 +159,7 @@ def follow(
         until=now,
         first_at=now if walk.first_at is None else walk.first_at,
         climbs=tuple(walk.ended()),
-        share=walk.share / _DRAWN_OF,
+        share=walk.share / DRAWN_OF,
     )
 
 
@@ -211,7 +210,7 @@ class _Walk:
 
     def __init__(self, rules: Rules, aliases: Aliases, most: int, wanted: Callable[[str], bool] | None) -> None:
         self.rules, self.aliases, self.most, self.wanted = rules, aliases, most, wanted
-        self.share = _DRAWN_OF
+        self.share = DRAWN_OF
         self.first_at: int | None = None
         self._of: dict[str, dict[str, _Walker]] = {}
         self._members = 0
@@ -219,7 +218,7 @@ class _Walk:
     def take(self, record: Record) -> None:
         """Count a record, and judge whom it concerns."""
         account_id, user_id = self.aliases.resolve((record.account_id, record.user_id))
-        if self.share < _DRAWN_OF and _draw(account_id) >= self.share:
+        if self.share < DRAWN_OF and draw(account_id) >= self.share:
             return
         if self.wanted is not None and not self.wanted(account_id):
             return
@@ -284,7 +283,7 @@ class _Walk:
         """Follow fewer accounts while there are too many members."""
         while self._members > self.most and self.share > 1:
             self.share //= 2
-            for account_id in [each for each in self._of if _draw(each) >= self.share]:
+            for account_id in [each for each in self._of if draw(each) >= self.share]:
                 self._members -= len(self._of.pop(account_id)) - 1
 
 
@@ -295,7 +294,3 @@ def _is_higher(peak: Peak, peaks: list[Peak]) -> bool:
 def _has_negative(by: SubjectRules) -> bool:
     """Whether a score can rise because points below zero fade."""
     return any(each.points < 0 and each.half_life for each in by.milestones)
-
-
-def _draw(account_id: str) -> int:
-    return int.from_bytes(blake2b(account_id.encode(), digest_size=8).digest())

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from hashlib import blake2b
 
 import msgspec
 
 from nudge_sdk.errors import SetupError
 from nudge_sdk.insights.journeys import database_of
 from nudge_sdk.insights.peaks import Climb, aliases_of, first_entries, follow
+from nudge_sdk.insights.sampling import draw
+from nudge_sdk.rules.authoring import fingerprint
 from nudge_sdk.rules.compiled import Rules
+from nudge_sdk.rules.definition import Definition
 from nudge_sdk.rules.identity import Aliases
 from nudge_sdk.store.journey_rows import (
     Replayed,
@@ -53,13 +55,13 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def needs_replay(store: Store, rules: Rules) -> bool:
-    """Whether history was imported since the last replay, or another definition is in force."""
+    """Whether history was imported since the last replay, or others would qualify by the definition in force."""
     database = database_of(store)
     imported = last_import(database)
     if imported is None or database.read_horizons().get("") is not None:
         return False
     done = read_rollup(database, NAME)
-    return done is None or done[0] < imported or done[1].get("definition") != rules.number
+    return done is None or done[0] < imported or done[1].get("judged_by") != _judging(rules)
 
 
 def replay_history(store: Store, rules: Rules, now: int, progress: Callable[[int, int], None] | None = None) -> Replay:
@@ -83,7 +85,7 @@ def replay_history(store: Store, rules: Rules, now: int, progress: Callable[[int
     parts = -(-len(owners) // ACCOUNTS_AT_ONCE)
     members = qualified = done = 0
     for part in range(parts):
-        mine = {each for each in owners if _part(each, parts) == part}
+        mine = {each for each in owners if draw(each) % parts == part}
         found = follow(rules, store.records(), aliases, now, most=1 << 62, wanted=mine.__contains__).climbs
         _write(database, rules, found)
         members += sum(bool(each.user_id) for each in found)
@@ -92,8 +94,14 @@ def replay_history(store: Store, rules: Rules, now: int, progress: Callable[[int
         if progress is not None:
             progress(done, len(owners))
     with database.transaction(wait=_WAIT) as transaction:
-        put_rollup(transaction, NAME, now, {"definition": rules.number, "accounts": len(owners)})
+        put_rollup(transaction, NAME, now, {"judged_by": _judging(rules), "accounts": len(owners)})
     return Replay(accounts=len(owners), members=members, qualified=qualified, seconds=time.monotonic() - began)
+
+
+def _judging(rules: Rules) -> str:
+    """Return what tells definitions apart by which others would qualify; copy, for one, does not."""
+    mine = rules.definition
+    return fingerprint(Definition(milestones=mine.milestones, groups=mine.groups, segments=mine.segments))
 
 
 def _owners(store: SqlStore, aliases: Aliases) -> set[str]:
@@ -101,10 +109,6 @@ def _owners(store: SqlStore, aliases: Aliases) -> set[str]:
     sent = imported_accounts(store)
     moved = {aliases.resolve(source)[0] for source in aliases.moves if source[0] in sent}
     return sent | moved
-
-
-def _part(account_id: str, parts: int) -> int:
-    return int.from_bytes(blake2b(account_id.encode(), digest_size=8).digest()) % parts
 
 
 def _write(store: SqlStore, rules: Rules, found: tuple[Climb, ...]) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from nudge_sdk.insights.activation import Activation, first_activated
 from nudge_sdk.rules.measuring import signup_of
 from nudge_sdk.rules.state import State, unpack
-from nudge_sdk.store.journey_rows import Facts, Journey
+from nudge_sdk.store.journey_rows import Facts, Journey, earlier
 from nudge_sdk.store.protocol import Key, SubjectRow
 
 SOURCE_TRAITS = ("source", "utm_source", "acquisition_source", "acquisition_channel")
@@ -163,10 +163,10 @@ class _Account:
 
     def note(self, member: Journey) -> None:
         """Take in how far a member came."""
-        self._activated = _earlier(self._activated, member.activated_at)
-        self._qualified = _earlier(self._qualified, member.qualified_at)
-        self._offered = _earlier(self._offered, member.offered_at)
-        self._withheld = _earlier(self._withheld, member.withheld_at)
+        self._activated = earlier(self._activated, member.activated_at)
+        self._qualified = earlier(self._qualified, member.qualified_at)
+        self._offered = earlier(self._offered, member.offered_at)
+        self._withheld = earlier(self._withheld, member.withheld_at)
         if not self._terms.is_goal_of_account and member.won_at is not None:
             self.won = min(filter(None, (self.won, (member.won_at, member.value))), key=lambda each: each[0])
 
@@ -213,10 +213,6 @@ def worth(given: Any) -> int | None:
     if isinstance(given, bool) or not isinstance(given, int | float) or abs(given) > LARGEST_VALUE:
         return None
     return floor(float(given) * 1_000_000 + 0.5)
-
-
-def _earlier(one: int | None, other: int | None) -> int | None:
-    return min((each for each in (one, other) if each is not None), default=None)
 
 
 def _hash(terms: bytes, row: SubjectRow, facts: tuple[Any, ...]) -> bytes:

@@ -181,11 +181,12 @@ def _tiers_in(store: SqlStore, span: Span) -> dict[Key, Tiers]:
         key = (account_id, user_id)
         if not (is_of_import and key in replayed):
             known = found.get(key, (None, None))
-            found[key] = (_earlier(known[0], risen_at), _earlier(known[1], hot_at))
+            found[key] = (earlier(known[0], risen_at), earlier(known[1], hot_at))
     return found
 
 
-def _earlier(one: int | None, other: int | None) -> int | None:
+def earlier(one: int | None, other: int | None) -> int | None:
+    """Return the earlier of two instants, None if there is neither."""
     return min((each for each in (one, other) if each is not None), default=None)
 
 

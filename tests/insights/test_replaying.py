@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from nudge_sdk import NudgeClient, Options
@@ -98,6 +99,14 @@ def test_another_definition_is_replayed_anew(client: NudgeClient) -> None:
     rules = client.intake.catalog.rules
     assert needs_replay(client.store, rules)
     assert replay_history(client.store, rules, client.now()).qualified == 0
+
+
+def test_other_copy_needs_no_other_replay(client: NudgeClient) -> None:
+    brought_in(client, event("ann", 80))
+    replay_history(client.store, client.intake.catalog.rules, client.now())
+    client.publish(msgspec.structs.replace(definition(), notes="Only words"))
+    assert client.intake.catalog.number == 2
+    assert not needs_replay(client.store, client.intake.catalog.rules)
 
 
 def test_parts_give_what_the_whole_gives(client: NudgeClient, monkeypatch: pytest.MonkeyPatch) -> None:
