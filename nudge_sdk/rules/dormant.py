@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import msgspec
 
-from nudge_sdk.rules.state import State, Tally, packed_tallies, unpack, unpack_tally
+from nudge_sdk.rules.state import State, Tally, unpack_around_tallies, unpack_tally
 
 
 class DormantState:
@@ -24,13 +24,8 @@ class DormantState:
     def __init__(self, packed: bytes) -> None:
         self._packed = packed
 
-    @property
-    def tallies(self) -> DormantTallies:
-        """The tallies, each unpacked when it is asked for."""
-        return DormantTallies(packed_tallies(self._packed))
-
     def __getattr__(self, name: str) -> Any:
-        return getattr(unpack(self._packed), name)
+        return getattr(opened(self._packed), name)
 
 
 class DormantTallies(Mapping[str, Tally]):
@@ -49,6 +44,13 @@ class DormantTallies(Mapping[str, Tally]):
 
     def __len__(self) -> int:
         return len(self._packed)
+
+
+def opened(packed: bytes) -> State:
+    """Return a packed state for reading, of which only the tallies are unpacked when somebody asks for them."""
+    state = unpack_around_tallies(packed)
+    state.tallies = cast(dict[str, Tally], DormantTallies(state.packed))
+    return state
 
 
 def dormant(packed: bytes) -> State:

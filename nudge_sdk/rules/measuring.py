@@ -90,9 +90,13 @@ class Judged:
         """Return the same subject with these states in the place of its own, and without what was measured."""
         other = copy(self)
         other.facts = copy(self.facts)
-        other.state, other.account, other.memo = state, account, None
-        other.facts.state = state
+        other.settle(state, account)
         return other
+
+    def settle(self, state: State, account: State) -> None:
+        """Go on with these states in the place of its own, and without what was measured."""
+        self.state, self.account, self.memo = state, account, None
+        self.facts.state = state
 
     @property
     def is_member(self) -> bool:

@@ -399,21 +399,22 @@ def pack(state: State) -> bytes:
 
 def unpack(packed: bytes) -> State:
     """Return a working copy of a packed state; empty bytes are the state of no records."""
+    state = unpack_around_tallies(packed)
+    state.tallies = {signal_id: unpack_tally(tally) for signal_id, tally in state.packed.items()}
+    return state
+
+
+def unpack_around_tallies(packed: bytes) -> State:
+    """Return a packed state without its tallies, which are most of it; ``packed`` has them, each still packed."""
     state = State()
     if not packed:
         return state
     raw = _decode(packed)
     state.events, state.clamped, state.first, state.last = raw.events, raw.clamped, raw.first, raw.last
     state.packed = raw.tallies
-    state.tallies = {signal_id: unpack_tally(tally) for signal_id, tally in raw.tallies.items()}
     state.traits, state.goals, state.opted_out = raw.traits, raw.goals, raw.opted_out
     state.members, state.left = raw.members, raw.left
     return state
-
-
-def packed_tallies(packed: bytes) -> dict[str, msgspec.Raw]:
-    """Return the tallies of a packed state, each still packed."""
-    return _decode(packed).tallies if packed else {}
 
 
 def canonical(state: State) -> dict[str, Any]:

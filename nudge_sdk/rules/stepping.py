@@ -62,6 +62,10 @@ class Timeline:
         rules = self.at(at)
         return at if rules.live_at <= at and rules.number > standing.definition else self.next_start(at)
 
+    def is_due(self, standing: Standing, to: int) -> bool:
+        """Whether a standing has a boundary up to and including ``to``."""
+        return bool(standing.at) and (standing.next_change <= to or self.next_publication(standing) <= to)
+
 
 def advance(timeline: Timeline, subject: Judged, standing: Standing, to: int) -> list[Change]:
     """Step through every boundary from the standing's instant up to and including ``to``.

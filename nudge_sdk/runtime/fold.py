@@ -366,7 +366,7 @@ class Fold:
 
     def _step(self, work: Work, to: int) -> None:
         standing = work.standing
-        if standing.at and (standing.next_change <= to or self.catalog.timeline.next_publication(standing) <= to):
+        if self.catalog.timeline.is_due(standing, to):
             for change in advance(self.catalog.timeline, self.judged(work), standing, to):
                 self._note(work, change)
 

@@ -20,7 +20,7 @@ from nudge_sdk.rules.times import FOREVER
 from nudge_sdk.runtime.catalog import Catalog
 from nudge_sdk.runtime.intake import Position
 from nudge_sdk.runtime.undrained import Undrained
-from nudge_sdk.runtime.views import View, at_rest, view_of, with_ledgers
+from nudge_sdk.runtime.views import View, at_rest, resting_view, view_of, with_ledgers
 from nudge_sdk.store.protocol import Key, Store, SubjectRow
 
 _CONSISTENT_READS = 4
@@ -266,6 +266,11 @@ class Profiles:
 
     def _judge(self, key: Key, sent: Key, profile: Profile, now: int, catalog: Catalog, *, is_kept: bool) -> View:
         pending = {name: self._pending[name] for name in (key[0], sent[0]) if name in self._pending}
+        if is_kept and not pending:
+            resting = resting_view(profile.rows, key, now, catalog)
+            if resting is not None:
+                profile.view, profile.taken = resting, {}
+                return resting
         together = self._holding(key, profile, pending, now, catalog) if is_kept else None
         if together is None:
             together = Undrained(catalog, now, self._known_target)

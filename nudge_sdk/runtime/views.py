@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
-from nudge_sdk.rules.dormant import dormant
-from nudge_sdk.rules.ledger import exposures_of, unpack_ledger
+from nudge_sdk.rules.dormant import dormant, opened
+from nudge_sdk.rules.ledger import Ledger, exposures_of, unpack_ledger
 from nudge_sdk.rules.selection import Person, Shortlist, opted_out_categories
-from nudge_sdk.rules.standing import Judged, Standing, met_goals, phase_of
+from nudge_sdk.rules.standing import UNJUDGED, Judged, Standing, decode_standing, met_goals, phase_of
 from nudge_sdk.runtime.catalog import Catalog
 from nudge_sdk.runtime.fold import Fold
 from nudge_sdk.store.protocol import Key, SubjectRow
 
 _replace = msgspec.structs.replace
+
+
+class Seen(NamedTuple):
+    """What a view looks at of a member or an account."""
+
+    standing: Standing
+    ledger: Ledger
+    judged: Judged
 
 
 class View(msgspec.Struct, frozen=True):
@@ -48,6 +58,31 @@ def with_ledgers(view: View, member: SubjectRow, account: SubjectRow) -> View:
     return _replace(view, versions=versions, shortlists={})
 
 
+def resting_view(rows: dict[Key, SubjectRow], key: Key, now: int, catalog: Catalog) -> View | None:
+    """Return a member as its rows have it, without unpacking what was counted; None where time has changed more."""
+    found = {each: rows[each] for each in (key, (key[0], ""))}
+    standings = {each: decode_standing(row.standing) if row.standing else UNJUDGED for each, row in found.items()}
+    if any(catalog.timeline.is_due(standing, now) for standing in standings.values()):
+        return None
+    states = {each: opened(row.state) for each, row in found.items()}
+    member, account = (
+        Seen(standings[each], unpack_ledger(row.ledger), Judged(each[1], states[each], states[key[0], ""]))
+        for each, row in found.items()
+    )
+    view = _seen(key, (member, account), now, catalog, (found[key].ledger_version, found[key[0], ""].ledger_version))
+    resting = [dormant(row.state) for row in found.values()]
+    view.member.settle(*resting)
+    view.account.settle(resting[1], resting[1])
+    return view
+
+
+def view_of(fold: Fold, key: Key, now: int, catalog: Catalog, versions: tuple[int, int]) -> View:
+    """Return a member as a fold has it at an instant."""
+    both = fold.works[key], fold.works[key[0], ""]
+    member, account = (Seen(work.standing, work.ledger, fold.judged(work)) for work in both)
+    return _seen(key, (member, account), now, catalog, versions)
+
+
 def at_rest(view: View, rows: dict[Key, SubjectRow]) -> View:
     """Return a view that keeps no unpacked state: thousands are kept, and few are looked into again."""
     person = view.person
@@ -56,11 +91,10 @@ def at_rest(view: View, rows: dict[Key, SubjectRow]) -> View:
     return _replace(view, member=view.member.at_rest(member, account), account=view.account.at_rest(account, account))
 
 
-def view_of(fold: Fold, key: Key, now: int, catalog: Catalog, versions: tuple[int, int]) -> View:
-    """Return a member as a fold has it at an instant."""
-    member, account = fold.works[key], fold.works[key[0], ""]
-    judged = fold.judged(member)
-    segment = catalog.rules.segment_of(judged.facts).segment
+def _seen(key: Key, both: tuple[Seen, Seen], now: int, catalog: Catalog, versions: tuple[int, int]) -> View:
+    member, account = both
+    facts = member.judged.facts
+    segment = catalog.rules.segment_of(facts).segment
     person = Person(
         key[0],
         key[1],
@@ -68,13 +102,14 @@ def view_of(fold: Fold, key: Key, now: int, catalog: Catalog, versions: tuple[in
         member.ledger,
         account.ledger,
         phase_of(member.standing.episode, segment, now),
-        met_goals(catalog.rules, judged),
-        opted_out_categories(member.state),
-        account.state.has_left(key[1]),
+        met_goals(catalog.rules, member.judged),
+        opted_out_categories(member.judged.state),
+        account.judged.state.has_left(key[1]),
     )
-    facts = judged.facts
     facts.tier, facts.account_tier, facts.segment = member.standing.tier, account.standing.tier, segment.key
     facts.reached, facts.account_reached = member.standing.reached, account.standing.reached
     facts.exposures, facts.tags = exposures_of(member.ledger), catalog.placements.tags
     changes = (member.standing.next_change, account.standing.next_change, catalog.timeline.next_start(now))
-    return View(person, account.standing, judged, fold.judged(account), versions, now, min(changes), catalog, {})
+    return View(
+        person, account.standing, member.judged, account.judged, versions, now, min(changes), catalog, {}
+    )  # fmt: skip

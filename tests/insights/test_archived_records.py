@@ -20,7 +20,7 @@ from nudge_sdk.insights.archived_records import ArchivedRecords, opened_archived
 from nudge_sdk.insights.journeys import refresh
 from nudge_sdk.insights.peaks import climbs
 from nudge_sdk.rules.authoring import parse_definition
-from nudge_sdk.rules.state import packed_tallies, unpack
+from nudge_sdk.rules.state import unpack, unpack_around_tallies
 from nudge_sdk.rules.times import DAY, SECOND, to_iso
 from nudge_sdk.testing import Clock
 
@@ -102,7 +102,7 @@ def test_a_replay_of_the_archive_is_that_of_the_store(client: NudgeClient, recor
 def plain(packed: bytes) -> tuple[Any, ...]:
     """A state without the order in which its signals were first counted."""
     state = unpack(packed)
-    tallies = {key: bytes(each) for key, each in packed_tallies(packed).items()}
+    tallies = {key: bytes(each) for key, each in unpack_around_tallies(packed).packed.items()}
     return (state.events, state.first, state.last, state.traits, state.goals, state.members, state.left, tallies)
 
 
