@@ -46,11 +46,9 @@ class Lookup(ABC):
 
     def stored_on_other_days(self, rows: Sequence[EventRow]) -> set[Identity]:
         """Return identities stored on another day than their row's: a time ahead of the clock moves with it."""
-        known: set[Identity] = set()
-        if self.rows(statements.HAS_CLAMPED):
-            known |= self.stored_clamped(list(map(identity, rows)))
+        known = self.stored_clamped(list(map(identity, rows))) if self.rows(statements.HAS_CLAMPED) else set()
         on_sent_days = [(row[3] // DAY, *row[1:5]) for row in rows if row[0] != row[3] // DAY]
-        return known | set(map(identity, self.stored_events(on_sent_days)))
+        return known | set(map(identity, self.stored_events(on_sent_days))) if on_sent_days else known
 
     def known(self, records: Sequence[Record]) -> list[bool]:
         """Return for each record whether its identity is stored."""
@@ -76,9 +74,11 @@ class SqlTransaction(Lookup, SqlErasing):
 
     def insert_records(self, records: Sequence[Record]) -> list[bool]:
         rows = [pack_record(record) for record in records]
-        # Written backwards, so that the first of equal ones stays.
-        first = dict(zip(map(identity, reversed(rows)), range(len(rows) - 1, -1, -1), strict=True))
-        fresh = dict(enumerate(rows)) if len(first) == len(rows) else {at: rows[at] for at in sorted(first.values())}
+        fresh = dict(enumerate(rows))
+        if len(set(map(identity, rows))) < len(rows):
+            # Written backwards, so that the first of equal ones stays.
+            first = dict(zip(map(identity, reversed(rows)), range(len(rows) - 1, -1, -1), strict=True))
+            fresh = {at: rows[at] for at in sorted(first.values())}
         elsewhere = self.stored_on_other_days(list(fresh.values())) if fresh else set()
         if elsewhere:
             remove(fresh, [index for index, row in fresh.items() if identity(row) in elsewhere])

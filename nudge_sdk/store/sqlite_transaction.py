@@ -81,16 +81,17 @@ class SqliteTransaction(SqliteLookup, SqlTransaction):
         return sorted(self.among(sql.members_of, [(account_id,) for account_id in sorted(set(account_ids))]))
 
     def insert_events(self, fresh: dict[int, EventRow]) -> None:
-        """Insert all; only when one of them is stored already, look up which."""
-        self._execute("SAVEPOINT events")
+        """Insert all, in the order of the table; only when one of them is stored already, look up which."""
+        rows = sorted(fresh.values())
+        waiting = iter(rows)
         try:
-            self.many(statements.INSERT_EVENT, fresh.values())
+            self.many(statements.INSERT_EVENT, waiting)
         except sqlite3.IntegrityError:
-            self._execute("ROLLBACK TO events")
-            stored = self.stored_events([row[:5] for row in fresh.values()])
+            # Those before the one that was refused are in.
+            rest = rows[-1 - sum(1 for _ in waiting) :]
+            stored = self.stored_events([row[:5] for row in rest])
             remove(fresh, [index for index, row in fresh.items() if row[:5] in stored])
-            self.many(statements.INSERT_EVENT, fresh.values())
-        self._execute("RELEASE events")
+            self.many(statements.INSERT_EVENT, [row for row in rest if row[:5] not in stored])
 
     def put_subjects(self, rows: Iterable[SubjectRow]) -> None:
         whole: dict[str, list[Any]] = {MEMBERS: [], ACCOUNTS: []}

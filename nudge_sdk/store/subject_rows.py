@@ -49,7 +49,8 @@ def by_table(keys: Iterable[Key]) -> list[tuple[str, list[Key]]]:
 
 def indexed(row: SubjectRow) -> Indexed:
     """Return what indexes are made of."""
-    return (_signals(row), _definition(row), row.segment, row.tier, row.next_change, row.import_id)
+    signals, definition = row.signals or _signals(row), row.definition or _definition(row)
+    return (signals, definition, row.segment, row.tier, row.next_change, row.import_id)
 
 
 def _signals(row: SubjectRow) -> int | None:
