@@ -109,8 +109,12 @@ class Reach:
 
         Days on which the tier is held after its entry was last true are included.
         """
-        members = self.members(mask)
-        if not any(each.half_life or _lapse(each) is not None for each in members):
+        members = [
+            (item, each, _lapse(each))
+            for item, each in zip(self._items, self.milestones, strict=True)
+            if item.bit & mask
+        ]
+        if not any(each.half_life or lapse is not None for _, each, lapse in members):
             return None
         for day in range(1, LONGEST_DAYS):
             if not self._opens_after(members, day):
@@ -127,12 +131,11 @@ class Reach:
                 return Sets(self._in_order(found), False)
         return Sets(self._in_order(found), True)
 
-    def _opens_after(self, members: list[CompiledMilestone], day: int) -> bool:
+    def _opens_after(self, members: list[tuple[_Item, CompiledMilestone, int | None]], day: int) -> bool:
         mask = 0
         sums = [0] * len(self._groups)
-        for item, milestone in zip(self._items, self.milestones, strict=True):
-            lapse = _lapse(milestone)
-            if milestone in members and (lapse is None or day < lapse):
+        for item, milestone, lapse in members:
+            if lapse is None or day < lapse:
                 mask |= item.bit
                 sums[item.group] += _faded(item.points, milestone, day)
         return self._capped(sums) >= self.rule.score and self._passes(mask)

@@ -85,7 +85,7 @@ def _boosted(ways: TierWays) -> Iterator[Finding]:
 
 
 def _exact(ways: TierWays) -> Iterator[Finding]:
-    held = {mask: days for mask, days in ways.held().items() if _is_exact(ways, mask)}
+    held = {mask: days for mask, days in ways.held.items() if _is_exact(ways, mask)}
     if ways.by.hold_days:
         bare: dict[int, int] = {}
     else:
@@ -119,7 +119,7 @@ def _lands(ways: TierWays, held: dict[int, int]) -> str:
 
 def _gone_before_help(ways: TierWays) -> Iterator[Finding]:
     help_day = ways.segment.help_after_days
-    early = {mask: days for mask, days in ways.held().items() if days < help_day}
+    early = {mask: days for mask, days in ways.held.items() if days < help_day}
     if early and ways.subject == "member":
         verb = "keeps" if len(early) == 1 else "keep"
         message = (

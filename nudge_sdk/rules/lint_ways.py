@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 
 from nudge_sdk.rules.compiled import CompiledMilestone, EntryRule, SubjectRules, in_thousandths
 from nudge_sdk.rules.definition import Definition, Entry, Gate, Milestone, Segment, Subject, Tier
@@ -58,8 +59,9 @@ class TierWays:
         """Return the milestones of a set whose points fade."""
         return [each for each in self.reach.members(mask) if each.half_life and each.points > 0]
 
+    @cached_property
     def held(self) -> dict[int, int]:
-        """Return for how many days the smallest sets hold the tier, where that ends."""
+        """For how many days the smallest sets hold the tier, where that ends."""
         found = ((mask, self.reach.days_held(mask)) for mask in self.sets[:MOST_JUDGED])
         return {mask: days for mask, days in found if days is not None}
 
