@@ -21,7 +21,7 @@ from nudge_sdk.runtime.catalog import Catalog
 from nudge_sdk.runtime.intake import Position
 from nudge_sdk.runtime.undrained import Undrained
 from nudge_sdk.runtime.views import View, at_rest, resting_view, view_of, with_ledgers
-from nudge_sdk.store.protocol import Key, Store, SubjectRow
+from nudge_sdk.store.protocol import Key, ProfileRows, Store, SubjectRow
 
 _CONSISTENT_READS = 4
 _LONGEST_CHAIN = 8
@@ -48,13 +48,15 @@ class Profile:
 
     Attributes:
         taken: How many undrained records of this process are part of that, a source; empty for none.
+        is_moved: Whether the member's records count for another.
     """
 
-    __slots__ = ("loaded_at", "rows", "taken", "view")
+    __slots__ = ("is_moved", "loaded_at", "rows", "taken", "view")
 
     def __init__(self, rows: dict[Key, SubjectRow], loaded_at: float) -> None:
         self.rows = rows
         self.loaded_at = loaded_at
+        self.is_moved = False
         self.reset()
 
     def reset(self) -> None:
@@ -183,11 +185,24 @@ class Profiles:
             if known is None:
                 raise
             target = known[0]
+        self._remember(key, target)
+        return target
+
+    def _remember(self, key: Key, target: Key) -> None:
         with self._lock:
             if len(self._moved) >= self.most:
                 self._moved.clear()
             self._moved[key] = (target, time.monotonic())
-        return target
+
+    def _meet(self, sent: Key) -> Key:
+        """Return whom a member's records count for; most were never moved, and are read in the same breath."""
+        known = self._moved.get(sent)
+        if known is None or known[0] == sent:
+            profile = self._read(sent, self._profiles.get(sent))
+            if not profile.is_moved:
+                self._remember(sent, sent)
+                return sent
+        return self.resolve(sent)
 
     def _read_target(self, key: Key) -> Key:
         for _ in range(_LONGEST_CHAIN):
@@ -241,7 +256,7 @@ class Profiles:
                 ):
                     return view
         else:
-            key = self.resolve(sent)
+            key = self._meet(sent)
         return self._look(key, sent, now, catalog, is_kept=is_kept)
 
     def _look(self, key: Key, sent: Key, now: int, catalog: Catalog, *, is_kept: bool) -> View:
@@ -327,16 +342,16 @@ class Profiles:
         """Read a member, and with it how far this process's own journals are drained: at one and the same moment."""
         try:
             for attempt in range(_CONSISTENT_READS):
-                rows, stored = self.store.read_profile(key, list(self._journals))
-                positions = self.positions(stored.get)
+                read = self.store.read_profile(key, list(self._journals))
+                positions = self.positions(read.positions.get)
                 # A file may have been drained and removed since the rows were read.
                 if not attempt and FOREVER in positions.values():
                     continue
                 with self._lock:
                     if self._is_newest(positions):
-                        return self._insert(key, rows, positions)
+                        return self._insert(key, read, positions)
             with self._lock:
-                return self._insert(key, rows, positions)
+                return self._insert(key, read, positions)
         except NudgeError:
             if stale is None:
                 raise
@@ -344,7 +359,8 @@ class Profiles:
             stale.loaded_at = time.monotonic()
             return stale
 
-    def _insert(self, key: Key, rows: dict[Key, SubjectRow], positions: dict[str, int]) -> Profile:
+    def _insert(self, key: Key, read: ProfileRows, positions: dict[str, int]) -> Profile:
+        rows = read.rows
         for each in (key, (key[0], "")):
             rows.setdefault(each, SubjectRow(account_id=each[0], user_id=each[1]))
         self._keep_known(key, rows)
@@ -356,6 +372,7 @@ class Profiles:
             profile = Profile(rows, 0.0)
             self._members_of.setdefault(key[0], set()).add(key)
         profile.loaded_at = time.monotonic()
+        profile.is_moved = read.is_moved
         self._profiles[key] = profile
         while len(self._profiles) > self.most:
             self._drop(next(iter(self._profiles)))

@@ -60,17 +60,17 @@ def with_ledgers(view: View, member: SubjectRow, account: SubjectRow) -> View:
 
 def resting_view(rows: dict[Key, SubjectRow], key: Key, now: int, catalog: Catalog) -> View | None:
     """Return a member as its rows have it, without unpacking what was counted; None where time has changed more."""
-    found = {each: rows[each] for each in (key, (key[0], ""))}
-    standings = {each: decode_standing(row.standing) if row.standing else UNJUDGED for each, row in found.items()}
-    if any(catalog.timeline.is_due(standing, now) for standing in standings.values()):
+    both = rows[key], rows[key[0], ""]
+    standings = [decode_standing(row.standing) if row.standing else UNJUDGED for row in both]
+    if any(catalog.timeline.is_due(standing, now) for standing in standings):
         return None
-    states = {each: opened(row.state) for each, row in found.items()}
+    states = [opened(row.state) for row in both]
     member, account = (
-        Seen(standings[each], unpack_ledger(row.ledger), Judged(each[1], states[each], states[key[0], ""]))
-        for each, row in found.items()
+        Seen(standing, unpack_ledger(row.ledger), Judged(row.user_id, state, states[1]))
+        for row, standing, state in zip(both, standings, states, strict=True)
     )
-    view = _seen(key, (member, account), now, catalog, (found[key].ledger_version, found[key[0], ""].ledger_version))
-    resting = [dormant(row.state) for row in found.values()]
+    view = _seen(key, (member, account), now, catalog, (both[0].ledger_version, both[1].ledger_version))
+    resting = [dormant(row.state) for row in both]
     view.member.settle(*resting)
     view.account.settle(resting[1], resting[1])
     return view

@@ -20,6 +20,7 @@ from nudge_sdk.store.protocol import (
     EpisodeRow,
     Exposure,
     Key,
+    ProfileRows,
     Quarantined,
     Reached,
     SubjectRow,
@@ -73,12 +74,12 @@ class MemoryStore:
         rows = [self._tables.subjects.get(key) for key in keys]
         return {row.key: copy.copy(row) for row in rows if row is not None}
 
-    def read_profile(self, key: Key, journals: Sequence[str]) -> tuple[dict[Key, SubjectRow], dict[str, int]]:
+    def read_profile(self, key: Key, journals: Sequence[str]) -> ProfileRows:
         while True:
             stored = {name: self._tables.positions[name] for name in journals if name in self._tables.positions}
             rows = self.read_subjects([key, (key[0], "")])
             if all(self._tables.positions.get(name) == stored.get(name) for name in journals):
-                return rows, stored
+                return ProfileRows(rows, stored, key in self._tables.aliases)
 
     def read_ledger_versions(self, keys: Sequence[Key]) -> dict[Key, int]:
         rows = {key: self._tables.subjects.get(key) for key in keys}

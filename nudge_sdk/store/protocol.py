@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -65,6 +65,20 @@ class SubjectRow(msgspec.Struct, kw_only=True):
     def key(self) -> Key:
         """(account_id, user_id)."""
         return (self.account_id, self.user_id)
+
+
+class ProfileRows(NamedTuple):
+    """What the store holds of a member, as of one moment.
+
+    Attributes:
+        rows: The member's and its account's, where there are any.
+        positions: Journal to how far it is drained, of those that are known.
+        is_moved: Whether the member's records count for another.
+    """
+
+    rows: dict[Key, SubjectRow]
+    positions: dict[str, int]
+    is_moved: bool
 
 
 class Transition(msgspec.Struct, frozen=True, array_like=True):
@@ -325,7 +339,7 @@ class Store(Protocol):
     def read_subjects(self, keys: Sequence[Key]) -> dict[Key, SubjectRow]:
         """Read rows outside a transaction; never waits for writers."""
 
-    def read_profile(self, key: Key, journals: Sequence[str]) -> tuple[dict[Key, SubjectRow], dict[str, int]]:
+    def read_profile(self, key: Key, journals: Sequence[str]) -> ProfileRows:
         """Read a member, its account, and how far those of the journals that are known are drained: of one moment."""
 
     def read_ledger_versions(self, keys: Sequence[Key]) -> dict[Key, int]:

@@ -17,6 +17,7 @@ from nudge_sdk.store.protocol import (
     EpisodeRow,
     Exposure,
     Key,
+    ProfileRows,
     Quarantined,
     Reached,
     SubjectRow,
@@ -93,11 +94,12 @@ class SqlStore(ABC):
         rows = self._read(*few) if few else self._many_subjects(keys)
         return {(row[0], row[1]): subject_from(row) for row in rows}
 
-    def read_profile(self, key: Key, journals: Sequence[str]) -> tuple[dict[Key, SubjectRow], dict[str, int]]:
+    def read_profile(self, key: Key, journals: Sequence[str]) -> ProfileRows:
         rows = self._profile(key, journals)
-        stored = (pair.rsplit(" ", 1) for pair in rows[0][-1].split("|")) if rows[0][-1] else ()
+        *_, positions, is_moved = rows[0]
+        stored = (pair.rsplit(" ", 1) for pair in positions.split("|")) if positions else ()
         found = {(row[0], row[1]): subject_from(row) for row in rows if row[0] is not None}
-        return found, {journal: int(position) for journal, position in stored}
+        return ProfileRows(found, {journal: int(position) for journal, position in stored}, bool(is_moved))
 
     def read_ledger_versions(self, keys: Sequence[Key]) -> dict[Key, int]:
         versions = dict.fromkeys(keys, 0)

@@ -91,12 +91,19 @@ READ_FEW_VERSIONS = _few(
 )
 
 
+_IS_MOVED = "EXISTS (SELECT 1 FROM nudge_aliases WHERE account_id = ?1 AND user_id = ?2)"
+
+
 def read_profile(positions: str) -> str:
-    """Return the query of a member, its account, and ``positions`` beside each; one row even where there is neither."""
+    """Return the query of a member, its account, and beside each ``positions`` and whether the member was moved.
+
+    There is one row even where there is neither.
+    """
     member = subject(MEMBERS, "WHERE s.account_id = ?1 AND s.user_id = ?2")
     account = subject(ACCOUNTS, "WHERE s.account_id = ?1")
     return (
-        f"SELECT found.*, p.positions FROM (SELECT ({positions}) AS positions) AS p "
+        "SELECT found.*, p.positions, p.is_moved "
+        f"FROM (SELECT ({positions}) AS positions, {_IS_MOVED} AS is_moved) AS p "
         f"LEFT JOIN ({member} UNION ALL {account}) AS found ON 1 = 1"
     )
 
