@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 
 import msgspec
-from flask import Response, request
+from flask import Response, current_app, request
 
 from nudge_sdk.errors import SetupError, StoreBusyError, StoreError
 from nudge_sdk.insights.journeys import ensure_fresh, refreshed_at
-from nudge_sdk.insights.kept_reports import kept_report
+from nudge_sdk.insights.kept_reports import Kept, keep_report, kept_report
+from nudge_sdk.insights.preparing import has_many_events, make_kept
+from nudge_sdk.insights.questions import Question, Source
 from nudge_sdk.insights.tables import Tables, opened_tables
 from nudge_sdk.store.protocol import Store
 from nudge_sdk.store.sql_store import SqlStore
@@ -18,10 +21,15 @@ from nudge_sdk.store.sql_store import SqlStore
 from ..pages import current_client, current_workspace, page
 from ..people import segments_of
 from ..views.members import live_rules
+from .making import Maker
 
 Report = TypeVar("Report", bound=msgspec.Struct)
 
+MAKER = "nudge_report_maker"
 MOST_CHOICES = 50
+MOST_BESIDE = 200_000
+"""How many members are rolled up beside the requests of a host; of more, a worker does it."""
+
 _SAMPLE = 500
 """Journeys that are looked at for names of traits."""
 
@@ -29,6 +37,9 @@ _NEEDED = "This page needs more packages than the admin does. Install them where
 _NOT_PUBLISHED = "Nothing is published yet, so nobody has qualified. Publish a definition, and come back."
 _NOT_COUNTED = "There is much history, and it was not counted yet. Press “Count anew”, or let “nudge worker” count it."
 _INSTALL = "pip install 'nudge-sdk[insights]'"
+
+WORTH_KEEPING = 0.2
+"""What was made in fewer seconds than this is made anew each time."""
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,17 +116,81 @@ def report_page(template: str, make: Callable[[Tables], dict[str, Any]], *, stat
     return page(template, block="results", status=status, **{"problem": "", "as_of": as_of, **found})
 
 
-def kept(kind: type[Report], make: Callable[[], Report], *asked: str) -> Report:
-    """Return a report that takes long to make, as it was made within the last day; "Count anew" makes it anew.
+def kept_page(
+    template: str, question: Question[Report], show: Callable[[Report], dict[str, Any]], filters: Sequence[Choice]
+) -> Response:
+    """Return a page with a report that takes long to make: the one that is kept, while a new one is made if it is old.
+
+    Of few events it is made at once. Of many the page says that it is being made, where none is kept yet.
 
     Args:
-        kind: What it is.
-        make: Makes it.
-        asked: What the page was asked for.
+        template: With the block ``results``.
+        question: What the report answers.
+        show: Returns what the template shows.
+        filters: What was chosen.
     """
     client = current_client()
-    name = " ".join((kind.__name__, str(live_rules().number), *asked))
-    return kept_report(client.store, name, kind, make, now=client.now())
+    store = client.store
+    if not current_workspace().number:
+        return _unavailable(template, _NOT_PUBLISHED)
+    assert isinstance(store, SqlStore)
+    found = kept_report(store, question.name, cast("type[Report]", question.kind))
+    if found is not None and found.is_fresh(client.now(), live_rules().number):
+        return _shown(template, found, show(found.report))
+    if not has_many_events(store):
+        return report_page(template, lambda tables: _made(tables, question, show))
+    failure = _ask_for(question)
+    if found is not None:
+        return _shown(template, found, show(found.report), newer=_newer(question, found, failure))
+    if failure:
+        return _unavailable(template, failure)
+    return page(template, block="results", problem="", as_of=None, waiting=_here(), filters=filters)
+
+
+def maker() -> Maker:
+    """Return what makes reports beside the requests of this admin."""
+    found: Maker = current_app.extensions.setdefault(MAKER, Maker())
+    return found
+
+
+def _ask_for(question: Question[Report]) -> str:
+    """Let a report be made beside; return why it could not be made the last time."""
+    client = current_client()
+    store = client.store
+    assert isinstance(store, SqlStore)
+
+    def make() -> None:
+        catalog = client.intake.current()
+        if ensure_fresh(store, catalog.rules, client.now(), most=MOST_BESIDE) is None:
+            raise SetupError(_NOT_COUNTED)
+        make_kept(store, catalog, question, client.now())
+
+    return maker().ask(question.name, make)
+
+
+def _here() -> str:
+    return f"{request.script_root}{request.full_path}".removesuffix("?")
+
+
+def _shown(template: str, kept: Kept[Report], context: dict[str, Any], newer: dict[str, Any] | None = None) -> Response:
+    is_by_live = kept.definition == live_rules().number
+    known = {"problem": "", "as_of": kept.at, "newer": newer, "is_by_live": is_by_live, **context}
+    return page(template, block="results", **known)
+
+
+def _made(tables: Tables, question: Question[Report], show: Callable[[Report], dict[str, Any]]) -> dict[str, Any]:
+    client, began = current_client(), time.monotonic()
+    assert isinstance(client.store, SqlStore)
+    catalog = client.intake.current()
+    source = Source(client.store, tables, catalog, client.now())
+    kept = Kept(report=question.answer(source), at=source.now, definition=catalog.number)
+    if time.monotonic() - began >= WORTH_KEEPING:
+        keep_report(client.store, question.name, kept)
+    return {"as_of": kept.at, "is_by_live": True, **show(kept.report)}
+
+
+def _newer(question: Question[Report], kept: Kept[Report], failure: str) -> dict[str, Any]:
+    return {"name": question.name, "than": kept.at, "definition": kept.definition, "back": _here(), "failure": failure}
 
 
 def _as_of(store: Store, now: int) -> int | None:

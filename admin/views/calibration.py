@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-import msgspec
 from flask import Blueprint, Response, abort, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from nudge_sdk.insights.calibration import Settings, calibrate, with_points
-from nudge_sdk.insights.calibration_reports import CalibrationReport
-from nudge_sdk.insights.drift import drift, points_changed_at
-from nudge_sdk.insights.drift_reports import DriftReport
-from nudge_sdk.insights.features import Asked, observe, points_of
+from nudge_sdk.insights.calibration import with_points
+from nudge_sdk.insights.calibration_reports import Nudged
 from nudge_sdk.insights.movement import movement
-from nudge_sdk.insights.tables import Tables
+from nudge_sdk.insights.questions import AskCalibration, Calibrated, buyer_of
+from nudge_sdk.insights.signal_reports import Unit
+from nudge_sdk.insights.statistics.logistic import Penalty
 from nudge_sdk.rules.compiled import Rules
 from nudge_sdk.rules.lint_findings import name_of
 
@@ -30,7 +28,7 @@ from ..proof.calibration import (
     rows_of,
     weights_chart,
 )
-from ..proof.reading import choice, kept, report_page
+from ..proof.reading import Choice, choice, kept_page
 from ..queries import Conflict
 from ..workspace import Workspace
 from .members import live_rules
@@ -50,18 +48,12 @@ _AT_DAYS = {"7": "7 days", "14": "14 days", "30": "30 days"}
 _WITHIN = {"14": "14 days", "30": "30 days", "60": "60 days", "90": "90 days"}
 
 
-class Calibrated(msgspec.Struct, frozen=True, kw_only=True):
-    """What is proposed, and whether what was true still is."""
-
-    report: CalibrationReport
-    drift: DriftReport
-
-
 @blueprint.get("/")
 @for_role("viewer")
 def show() -> Response:
     """Show what points milestones should have."""
-    return report_page("calibration/show.html", _context)
+    filters, question = _asked()
+    return kept_page("calibration/show.html", question, lambda made: _context(made, filters), filters)
 
 
 @blueprint.post("/")
@@ -117,22 +109,30 @@ def _points(text: str) -> int:
     return found
 
 
-def _context(tables: Tables) -> dict[str, Any]:
-    client, workspace, rules = current_client(), current_workspace(), live_rules()
-    goals = rules.definition.goals
-    unit = choice("unit", "Counting", _UNITS, default="member" if goals and goals[0].unit == "member" else "account")
-    at_days = choice("observed", "Looking at their first", _AT_DAYS, default="7")
-    within = choice("within", "Who paid in the", _WITHIN, default="30")
-    nudged = choice("nudged", "Those who saw a nudge", _NUDGED, default="adjust")
-    penalty = choice("penalty", "Penalty", _PENALTIES, default="firth")
-    settings = Settings(penalty=penalty.chosen, nudged=nudged.chosen)  # type: ignore[arg-type]
-    asked = Asked(client.now(), int(at_days.chosen), int(within.chosen), unit.chosen)  # type: ignore[arg-type]
-    filters = (unit, at_days, within, nudged, penalty)
-    made = kept(Calibrated, lambda: _made(tables, rules, asked, settings), *(each.chosen for each in filters))
+def _asked() -> tuple[tuple[Choice, ...], AskCalibration]:
+    usual = AskCalibration(unit=buyer_of(live_rules().definition))
+    unit = choice("unit", "Counting", _UNITS, default=usual.unit)
+    at_days = choice("observed", "Looking at their first", _AT_DAYS, default=str(usual.at_days))
+    within = choice("within", "Who paid in the", _WITHIN, default=str(usual.within_days))
+    nudged = choice("nudged", "Those who saw a nudge", _NUDGED, default=usual.nudged)
+    penalty = choice("penalty", "Penalty", _PENALTIES, default=usual.penalty)
+    question = AskCalibration(
+        unit=cast("Unit", unit.chosen),
+        at_days=int(at_days.chosen),
+        within_days=int(within.chosen),
+        nudged=cast("Nudged", nudged.chosen),
+        penalty=cast("Penalty", penalty.chosen),
+    )
+    return (unit, at_days, within, nudged, penalty), question
+
+
+def _context(made: Calibrated, filters: tuple[Choice, ...]) -> dict[str, Any]:
+    workspace, rules = current_workspace(), live_rules()
     report, changes = made.report, made.drift
+    unit, at_days, within, *_ = filters
     names = {each.key: name_of(each) for each in rules.definition.milestones}
+    known = {name: points for name, points in report.points.items() if name in names}
     return {
-        "as_of": changes.at,
         "filters": filters,
         "report": report,
         "answer": answer_of(report),
@@ -141,25 +141,13 @@ def _context(tables: Tables) -> dict[str, Any]:
         "rows": rows_of(report, names),
         "versions": _versions(workspace, [each.name for each in report.features]),
         "points_words": points_words,
-        "moves": url_for("calibration.moves", **report.points) if report.points else "",  # type: ignore[arg-type]
+        "moves": url_for("calibration.moves", **known) if known else "",  # type: ignore[arg-type]
         "drift": changes,
         "drift_answer": drift_answer(changes),
         "reminders": reminder_words(changes.reminders),
         "unit": unit.chosen,
         "days": f"the {within.words} after their first {at_days.words}",
     }
-
-
-def _made(tables: Tables, rules: Rules, asked: Asked, settings: Settings) -> Calibrated:
-    client = current_client()
-    observations, old = observe(client.store, tables, rules, asked), points_of(rules)
-    rows = client.intake.current().rows
-    published = rows[-1].published_at if rows else None
-    changed = points_changed_at(rows)
-    return Calibrated(
-        report=calibrate(observations, settings, old),
-        drift=drift(observations, old, now=asked.now, published_at=published, calibrated_at=changed),
-    )
 
 
 def _versions(workspace: Workspace, keys: list[str]) -> dict[str, str]:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-import msgspec
 from flask import Blueprint, Response, request, url_for
 
-from nudge_sdk.insights.features import Asked, observe, points_of
-from nudge_sdk.insights.milestone_signals import milestone_signals
-from nudge_sdk.insights.signal_reports import MilestoneSignal, SignalReport
-from nudge_sdk.insights.signals import signals
-from nudge_sdk.insights.tables import Tables
-from nudge_sdk.rules.lint_findings import name_of
+from nudge_sdk.insights.questions import AskSignals, AskWorth, Worth
+from nudge_sdk.insights.signal_reports import SignalReport, Unit
 
 from ..access import for_role
-from ..pages import current_client, current_workspace
-from ..proof.reading import Choice, choice, kept, report_page
+from ..pages import current_workspace
+from ..proof.reading import Choice, choice, kept_page
 from ..proof.signals import ADVICE, BADGES, answer_of, asked, chance_words, chart_of, chosen, grid_of
-from .members import live_rules
 
 blueprint = Blueprint("signals", __name__, url_prefix="/signals")
 
@@ -26,43 +20,35 @@ _UNITS = {"account": "Accounts", "member": "People"}
 _WINDOWS = {"14": "14 days", "30": "30 days", "60": "60 days", "90": "90 days"}
 
 
-class Worth(msgspec.Struct, frozen=True, kw_only=True):
-    """What today's milestones tell, reached within so many days."""
-
-    milestones: tuple[MilestoneSignal, ...]
-    days: int
-
-
 @blueprint.get("/")
 @for_role("viewer")
 def show() -> Response:
     """Show which early actions go with paying."""
-    return report_page("signals/show.html", _context)
+    filters, asked = _asked()
+    question = AskSignals(unit=asked.unit, within_days=asked.within_days)
+    return kept_page("signals/show.html", question, lambda report: _context(report, filters), filters)
 
 
 @blueprint.get("/milestones")
 @for_role("viewer")
 def milestones() -> Response:
     """Show what reaching each of today's milestones tells about paying."""
-    return report_page("signals/milestones.html", _worth)
+    filters, asked = _asked()
+    return kept_page("signals/milestones.html", asked, lambda worth: _worth(worth, filters), filters)
 
 
-def _context(tables: Tables) -> dict[str, Any]:
-    unit, window = _choices()
-    question = (unit.chosen, window.chosen)
-    report = kept(SignalReport, lambda: _signals(tables, *question), *question)
+def _context(report: SignalReport, filters: tuple[Choice, ...]) -> dict[str, Any]:
     event = chosen(report.events, request.args.get("event", ""))
     baseline = report.converted / report.members if report.members else 0.0
     return {
-        "as_of": report.at,
-        "filters": (unit, window),
+        "filters": filters,
         "report": report,
         "answer": answer_of(report),
         "chart": chart_of(report),
         "asked": asked,
         "badges": BADGES,
         "chance": chance_words,
-        "worth": url_for("signals.milestones", unit=unit.chosen, within=window.chosen),
+        "worth": url_for("signals.milestones", **{each.name: each.chosen for each in filters}),  # type: ignore[arg-type]
         "event": event,
         "grid": grid_of(event, baseline) if event is not None else [],
         "baseline": baseline,
@@ -70,36 +56,20 @@ def _context(tables: Tables) -> dict[str, Any]:
     }
 
 
-def _signals(tables: Tables, unit: Any, within: str) -> SignalReport:
-    return signals(tables, now=current_client().now(), within_days=int(within), unit=unit)
-
-
-def _worth(tables: Tables) -> dict[str, Any]:
-    unit, window = _choices()
-    question = (unit.chosen, window.chosen)
-    worth = kept(Worth, lambda: _milestones(tables, *question), *question)
+def _worth(worth: Worth, filters: tuple[Choice, ...]) -> dict[str, Any]:
     return {
         "milestones": worth.milestones,
         "advice": ADVICE,
-        "back": url_for("signals.show", unit=unit.chosen, within=window.chosen),
+        "back": url_for("signals.show", **{each.name: each.chosen for each in filters}),  # type: ignore[arg-type]
         "days": worth.days,
     }
 
 
-def _milestones(tables: Tables, unit: Any, within: str) -> Worth:
-    rules, client = live_rules(), current_client()
-    question = Asked(client.now(), within_days=int(within), unit=unit)
-    names = {each.key: name_of(each) for each in rules.definition.milestones}
-    observations = observe(client.store, tables, rules, question)
-    found = milestone_signals(observations, points_of(rules), names)
-    return Worth(milestones=found, days=question.at_days)
-
-
-def _choices() -> tuple[Choice, Choice]:
-    return (
-        choice("unit", "Counting", _UNITS, default="account"),
-        choice("within", "Pay within", _WINDOWS, default="30"),
-    )
+def _asked() -> tuple[tuple[Choice, ...], AskWorth]:
+    usual = AskWorth()
+    unit = choice("unit", "Counting", _UNITS, default=usual.unit)
+    window = choice("within", "Pay within", _WINDOWS, default=str(usual.within_days))
+    return (unit, window), AskWorth(unit=cast("Unit", unit.chosen), within_days=int(window.chosen))
 
 
 def _scored() -> dict[str, str]:

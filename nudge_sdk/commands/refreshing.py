@@ -23,31 +23,44 @@ _TOLD_EVERY = 10_000
 @store_option
 @json_option
 @click.option("--replay", is_flag=True, help="Replay imported history in any case.")
-def refresh(store: str, as_json: bool, replay: bool) -> None:
+@click.option("--reports", is_flag=True, help="Make what takes long on the admin's pages, too, where it is old.")
+def refresh(store: str, as_json: bool, replay: bool, reports: bool) -> None:
     """Roll up when each member and account came how far, so that reports need not read the events.
 
-    nudge worker does this every ten minutes, and every report does it before it is printed. Only those
-    of whom something changed are rolled up anew. It can be broken off at any moment, and hosts go on
-    working meanwhile.
+    nudge worker does all of this, and every report does it before it is printed. Only those of whom
+    something changed are rolled up anew. It can be broken off at any moment, and hosts go on working
+    meanwhile.
 
     History that was imported is replayed first, once an import or a publication: for reports people
     qualified when it happened, by the definition in force, and not when it was imported.
 
+    The admin's pages of signals and calibration show kept reports, with their date. With --reports they
+    are made beforehand where they are older than half a day; of little history a page makes its own.
+
     \b
-    Example:
+    Examples:
       nudge refresh --store sqlite:///nudge.db
+      nudge refresh --reports
     """
+    if reports:
+        from nudge_sdk.insights.needs import check_statistics
+
+        check_statistics("ibis", "sklearn", "firthmodels")
     with opened_store(store) as opened:
         done = refreshed(opened, replay=replay)
-    if done is None:
+        made = _prepared(opened) if reports else None
+    if done is None and made is None:
         raise StoreBusyError("another process is refreshing the journeys; try again when it is done")
     if as_json:
         say_json(done)
-    else:
+        return
+    if done is not None:
         click.echo(
             f"{done.subjects} members and accounts: {done.changed} journeys written, {done.gone} deleted; "
             f"{done.seconds:.1f} seconds"
         )
+    if made is not None:
+        click.echo(f"{made} reports made")
 
 
 def refreshed(store: Store, *, replay: bool = False) -> Refreshed | None:
@@ -60,6 +73,14 @@ def refreshed(store: Store, *, replay: bool = False) -> Refreshed | None:
     if replay or needs_replay(store, rules):
         replay_history(store, rules, present(), _tell_replay if sys.stderr.isatty() else None)
     return run(store, rules, present(), _progress())
+
+
+def _prepared(store: Store) -> int:
+    from nudge_sdk.insights.journeys import database_of
+    from nudge_sdk.insights.preparing import prepare
+    from nudge_sdk.runtime.recorder import present
+
+    return prepare(database_of(store), intake_of(store).catalog, present())
 
 
 def _tell_replay(done: int, of: int) -> None:

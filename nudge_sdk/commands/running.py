@@ -18,6 +18,7 @@ from nudge_sdk.errors import NudgeError, SetupError, StoreBusyError
 from nudge_sdk.store import shown
 
 if TYPE_CHECKING:
+    from nudge_sdk.insights.beside import Beside
     from nudge_sdk.insights.refreshing import Refresher
     from nudge_sdk.runtime.drainer import Drainer
     from nudge_sdk.store.protocol import Store
@@ -46,8 +47,11 @@ def worker(store: str, journal: str | None, once: bool, pause: float) -> None:
 
     Drains every journal of the folder, also those whose process is gone. Needed for clients made with
     drain="external", harmless beside others: one process drains at a time. SIGTERM or SIGINT let it
-    finish the batch in hand and end with status 0; killing it loses nothing. Every ten minutes it also
-    rolls up what the reports are made from (see nudge refresh).
+    finish the batch in hand and end with status 0; killing it loses nothing.
+
+    Every ten minutes it also rolls up what the reports are made from. Imported history is replayed, and
+    the reports that take long are made anew twice a day, in a process of its own beside it (see nudge
+    refresh).
 
     \b
     Examples:
@@ -55,6 +59,7 @@ def worker(store: str, journal: str | None, once: bool, pause: float) -> None:
       nudge worker --once
     """
     from nudge_sdk.client import NudgeClient
+    from nudge_sdk.insights.beside import Beside
     from nudge_sdk.insights.refreshing import Refresher
     from nudge_sdk.store import open_store
 
@@ -66,14 +71,18 @@ def worker(store: str, journal: str | None, once: bool, pause: float) -> None:
         if drainer is None:
             raise SetupError("this store needs no worker")
         drainer.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        refresher = Refresher(client.intake)
+        refresher, beside = Refresher(client.intake), Beside(client.intake, store)
         if once:
             taken, judged = drainer.drain(), drainer.sweep()
+            # What follows may take long: another worker may drain meanwhile.
+            drainer.close()
             refresher.finish()
+            beside.finish()
             click.echo(f"{taken} lines drained, {judged} members and accounts judged")
         else:
             click.echo(f"draining {drainer.folder} into {shown(store)}", err=True)
-            _work(drainer, refresher, _stop_on_signals(), pause)
+            _work(drainer, (refresher, beside), _stop_on_signals(), pause)
+            beside.close()
             refresher.close()
         client.close()
 
@@ -138,7 +147,7 @@ def _stop_on_signals() -> threading.Event:
     return stop
 
 
-def _work(drainer: Drainer, refresher: Refresher, stop: threading.Event, pause: float) -> None:
+def _work(drainer: Drainer, also: tuple[Refresher, Beside], stop: threading.Event, pause: float) -> None:
     failures = 0
     next_sweep = 0.0
     while not stop.is_set():
@@ -147,7 +156,8 @@ def _work(drainer: Drainer, refresher: Refresher, stop: threading.Event, pause: 
             if time.monotonic() >= next_sweep:
                 drainer.sweep()
                 next_sweep = time.monotonic() + SWEEP_SECONDS
-            refresher.step()
+            for each in also:
+                each.step()
         except (NudgeError, OSError) as error:
             failures += 1
             if failures == 1 or failures % 100 == 0:

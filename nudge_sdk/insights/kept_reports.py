@@ -1,27 +1,32 @@
-"""Kept reports: what took long to make is kept in the store for a day, so that a page answers at once.
+"""Kept reports: what took long to make is kept in the store, so that a page answers at once.
 
 Signals read the events themselves, and calibration what was counted of everybody. Both change little from one day to
-the next, and say for which instant they were made.
+the next, and say for which instant they were made. One that is old is still shown, with its date, while a new one is
+made.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from typing import TypeVar
+import threading
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from nudge_sdk.errors import StoreError
 from nudge_sdk.rules.times import DAY
-from nudge_sdk.store.protocol import Store
 from nudge_sdk.store.sql_store import SqlStore
+from nudge_sdk.store.sql_transaction import SqlTransaction
 
 KEPT_FOR = DAY
-WORTH_KEEPING = 0.2
-"""What was made in fewer seconds than this is made anew each time."""
+"""One that is older than this is made anew when somebody looks at it."""
+
+RENEWED_AFTER = DAY // 2
+"""One that is older than this is made anew beforehand, where somebody does."""
 
 Report = TypeVar("Report", bound=msgspec.Struct)
+
+_decoders: dict[type, msgspec.json.Decoder[Any]] = {}
+_learning = threading.Lock()
 
 _PREFIX = "report "
 _READ = "SELECT at, details FROM nudge_rollups WHERE name = ?"
@@ -29,55 +34,94 @@ _PUT = (
     "INSERT INTO nudge_rollups (name, at, details) VALUES (?, ?, ?) "
     "ON CONFLICT (name) DO UPDATE SET at = excluded.at, details = excluded.details"
 )
-_FORGET = f"DELETE FROM nudge_rollups WHERE name LIKE '{_PREFIX}%'"
+_ASK_ANEW = f"UPDATE nudge_rollups SET at = 0 WHERE name LIKE '{_PREFIX}%'"
 
 
-def kept_report(store: Store, name: str, kind: type[Report], make: Callable[[], Report], *, now: int) -> Report:
-    """Return a report that is kept, or make it.
+class Kept(msgspec.Struct, Generic[Report], frozen=True, kw_only=True):
+    """A report as it is kept.
+
+    Attributes:
+        at: The instant it was made for, in microseconds.
+        definition: Number of the definition it was made by.
+        is_asked_anew: Whether somebody asked for a new one since.
+    """
+
+    report: Report
+    at: int
+    definition: int
+    is_asked_anew: bool = False
+
+    def is_fresh(self, now: int, definition: int, *, within: int = KEPT_FOR) -> bool:
+        """Whether it may stand for one that is made now.
+
+        Args:
+            now: The present instant, in microseconds.
+            definition: Number of the definition in force.
+            within: How old it may be, in microseconds.
+        """
+        return not self.is_asked_anew and self.definition == definition and 0 <= now - self.at < within
+
+
+class _Anything(msgspec.Struct, frozen=True):
+    """A report of which nobody looks at what it says."""
+
+
+def kept_report(store: SqlStore, name: str, kind: type[Report]) -> Kept[Report] | None:
+    """Return the report that is kept, however old it is; None where there is none that this release can read.
 
     Args:
-        store: Where it is kept; stores that are no database keep none.
-        name: Everything that it depends on but what happens, such as its options and the number of the definition.
+        store: Where it is kept.
+        name: What it answers.
         kind: What it is.
-        make: Makes it.
-        now: The present instant, in microseconds.
     """
-    if not isinstance(store, SqlStore):
-        return make()
-    known = _known(store, name, kind, now)
-    if known is not None:
-        return known
-    began = time.monotonic()
-    report = make()
-    if time.monotonic() - began >= WORTH_KEEPING:
-        _keep(store, name, report, now)
-    return report
+    for at, details in store._read_long(_READ, (_PREFIX + name,)):
+        try:
+            found: Kept[Report] = _decoder(kind).decode(details)
+        except msgspec.ValidationError:
+            return None
+        return msgspec.structs.replace(found, is_asked_anew=not at)
+    return None
 
 
-def forget_reports(store: Store) -> None:
-    """Let every report be made anew.
+def _decoder(kind: type) -> msgspec.json.Decoder[Any]:
+    """Return what reads such reports, made by one thread at a time; see ``runtime.catalog.learn_to_read``."""
+    with _learning:
+        if kind not in _decoders:
+            _decoders[kind] = msgspec.json.Decoder(Kept[kind])  # type: ignore[valid-type]
+        return _decoders[kind]
+
+
+def kept_at(store: SqlStore, name: str) -> int | None:
+    """Return the instant a kept report is of, in microseconds; 0 where a new one was asked for, None where none is."""
+    found = store._read_long(_READ, (_PREFIX + name,))
+    return found[0][0] if found else None
+
+
+def is_due(store: SqlStore, name: str, now: int, definition: int) -> bool:
+    """Whether a report should be made beforehand; what it says is not read."""
+    found = kept_report(store, name, _Anything)
+    return found is None or not found.is_fresh(now, definition, within=RENEWED_AFTER)
+
+
+def keep_report(store: SqlStore, name: str, kept: Kept[Report]) -> None:
+    """Keep a report; where the store is busy it is made anew the next time."""
+    try:
+        with store.transaction(wait=1.0) as transaction:
+            transaction.count(_PUT, (_PREFIX + name, kept.at, msgspec.json.encode(kept)))
+    except StoreError:
+        return
+
+
+def ask_anew(store: SqlStore) -> None:
+    """Let every report be made anew; until then those that are kept can be shown.
 
     Raises:
         StoreError: The store did not answer.
     """
-    if isinstance(store, SqlStore):
-        with store.transaction(wait=1.0) as transaction:
-            transaction.count(_FORGET, ())
+    with store.transaction(wait=1.0) as transaction:
+        ask_anew_within(transaction)
 
 
-def _known(store: SqlStore, name: str, kind: type[Report], now: int) -> Report | None:
-    for at, details in store._read_long(_READ, (_PREFIX + name,)):
-        if 0 <= now - at < KEPT_FOR:
-            try:
-                return msgspec.json.decode(details, type=kind)
-            except msgspec.ValidationError:
-                return None  # of another release
-    return None
-
-
-def _keep(store: SqlStore, name: str, report: msgspec.Struct, now: int) -> None:
-    try:
-        with store.transaction(wait=1.0) as transaction:
-            transaction.count(_PUT, (_PREFIX + name, now, msgspec.json.encode(report)))
-    except StoreError:
-        return  # it is made anew the next time
+def ask_anew_within(transaction: SqlTransaction) -> None:
+    """Let every report be made anew, in a transaction of the caller's."""
+    transaction.count(_ASK_ANEW, ())

@@ -13,6 +13,7 @@ import msgspec
 
 from nudge_sdk.errors import SetupError
 from nudge_sdk.insights.journeys import database_of
+from nudge_sdk.insights.kept_reports import ask_anew_within
 from nudge_sdk.insights.peaks import Climb, aliases_of, first_entries, follow
 from nudge_sdk.insights.sampling import draw
 from nudge_sdk.rules.authoring import fingerprint
@@ -95,6 +96,7 @@ def replay_history(store: Store, rules: Rules, now: int, progress: Callable[[int
             progress(done, len(owners))
     with database.transaction(wait=_WAIT) as transaction:
         put_rollup(transaction, NAME, now, {"judged_by": _judging(rules), "accounts": len(owners)})
+        ask_anew_within(transaction)
     return Replay(accounts=len(owners), members=members, qualified=qualified, seconds=time.monotonic() - began)
 
 

@@ -37,6 +37,10 @@ PAGES = (
 )
 
 
+MAY_BE_KEPT = ("/signals/", "/calibration/")
+"""Their reports may be kept, from which they answer without the packages."""
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NudgeClient]:
     """A client on a copy that no test changes."""
@@ -276,7 +280,7 @@ def test_without_the_packages_each_page_says_what_to_install(
         page = viewer.get(path)
         assert page.status_code == 200, path
         assert "pip install &#39;nudge-sdk[insights]&#39;" in page.text or answer_of(page.text)
-        assert "pip install" in page.text or missing != "ibis"
+        assert "pip install" in page.text or missing != "ibis" or path in MAY_BE_KEPT
 
 
 def test_hostile_names_are_escaped_in_charts_and_tables(client: NudgeClient, clock: Clock) -> None:
