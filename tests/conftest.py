@@ -8,8 +8,9 @@ import pytest
 
 from nudge_sdk.options import Options
 from nudge_sdk.store import postgresql_connections
+from nudge_sdk.store import sqlite as sqlite_store
 from nudge_sdk.store.postgresql import PostgresqlStore
-from tests import postgresql
+from tests import postgresql, sqlite
 
 _STORE_WAIT = Options().store_wait
 _DEFAULTS: dict[str, Any] = Options.__init__.__kwdefaults__ or {}
@@ -17,6 +18,7 @@ _READ_WAIT = postgresql_connections.READ_WAIT
 # A client waits 50 ms for its store, then goes on without. That is too short where other tests run at the same time.
 _DEFAULTS["store_wait"] = 5.0
 postgresql_connections.READ_WAIT = 0.9 * postgresql_connections.OF_A_REQUEST
+sqlite_store._migrate = sqlite.fill
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -32,6 +34,12 @@ def request_wait(monkeypatch: pytest.MonkeyPatch) -> float:
     monkeypatch.setitem(_DEFAULTS, "store_wait", _STORE_WAIT)
     monkeypatch.setattr(postgresql_connections, "READ_WAIT", _READ_WAIT)
     return _STORE_WAIT
+
+
+@pytest.fixture
+def real_migrations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every SQLite file is migrated, not filled with what the migrations made of another."""
+    monkeypatch.setattr(sqlite_store, "_migrate", sqlite.migrate)
 
 
 @pytest.fixture(scope="session")

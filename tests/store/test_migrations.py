@@ -23,8 +23,11 @@ from nudge_sdk.store.migrations import HEAD_REVISION
 from nudge_sdk.store.migrations.runner import configuration
 from nudge_sdk.store.schema import VERSION_TABLE, Base, include_name
 from nudge_sdk.store.sqlite import SqliteStore
+from tests import sqlite
 from tests.store.examples import insert, record
 from tests.store.processes import finish, start, wait_for
+
+pytestmark = pytest.mark.usefixtures("real_migrations")
 
 
 @pytest.fixture
@@ -170,3 +173,15 @@ def test_a_host_that_uses_include_name_is_not_told_to_drop_our_tables(store: Sql
         host.create_all(connection)
     assert any(difference[0] == "remove_table" for difference in _differences(engine, host))
     assert _differences(engine, host, include_name=include_name) == []
+
+
+def test_other_tests_get_what_the_migrations_make(store: SqliteStore, path: Path, tmp_path: Path) -> None:
+    store.migrate()
+    filled = tmp_path / "filled.db"
+    sqlite.fill(str(filled))
+    made = []
+    for each in (path, filled):
+        with closing(sqlite3.connect(each)) as connection:
+            made.append((list(connection.iterdump()), connection.execute("PRAGMA journal_mode").fetchone()))
+    assert made[0] == made[1]
+    assert len(made[0][0]) > 30
