@@ -16,11 +16,12 @@ import msgspec
 
 from nudge_sdk.errors import NudgeError
 from nudge_sdk.rules.records import Record
+from nudge_sdk.rules.selection import Shortlist
 from nudge_sdk.rules.times import FOREVER
 from nudge_sdk.runtime.catalog import Catalog
 from nudge_sdk.runtime.intake import Position
 from nudge_sdk.runtime.undrained import Undrained
-from nudge_sdk.runtime.views import View, at_rest, resting_view, view_of, with_ledgers
+from nudge_sdk.runtime.views import View, at_rest, grounds, resting_view, view_of, with_ledgers
 from nudge_sdk.store.protocol import Key, ProfileRows, Store, SubjectRow
 
 _CONSISTENT_READS = 4
@@ -49,20 +50,29 @@ class Profile:
     Attributes:
         taken: How many undrained records of this process are part of that, a source; empty for none.
         is_moved: Whether the member's records count for another.
+        shortlists: Those of the last view, with the grounds they rest on.
     """
 
-    __slots__ = ("is_moved", "loaded_at", "rows", "taken", "view")
+    __slots__ = ("is_moved", "loaded_at", "rows", "shortlists", "taken", "view")
 
     def __init__(self, rows: dict[Key, SubjectRow], loaded_at: float) -> None:
         self.rows = rows
         self.loaded_at = loaded_at
         self.is_moved = False
+        self.shortlists: tuple[tuple[object, ...], dict[str, Shortlist]] = ((), {})
         self.reset()
 
     def reset(self) -> None:
         """Forget what was judged."""
         self.view: View | None = None
         self.taken: dict[str, int] = {}
+
+    def judged(self, view: View, taken: dict[str, int]) -> None:
+        """Keep what was judged of the rows and the undrained records; most events leave the shortlists as they were."""
+        known, found = self.shortlists, grounds(view)
+        if known[0] == found:
+            view.shortlists.update(known[1])
+        self.view, self.taken, self.shortlists = view, taken, (found, view.shortlists)
 
     def renew(self, key: Key, fresh: dict[Key, SubjectRow]) -> None:
         """Take over rows; what was judged stays where only ledgers changed and nothing undrained is part of it."""
@@ -284,7 +294,7 @@ class Profiles:
         if is_kept and not pending:
             resting = resting_view(profile.rows, key, now, catalog)
             if resting is not None:
-                profile.view, profile.taken = resting, {}
+                profile.judged(resting, {})
                 return resting
         together = self._holding(key, profile, pending, now, catalog) if is_kept else None
         if together is None:
@@ -300,8 +310,8 @@ class Profiles:
         versions = (profile.rows[key].ledger_version, profile.rows[key[0], ""].ledger_version)
         view = view_of(together.fold, key, now, catalog, versions)
         if is_kept:
-            profile.taken = {name: len(records) for name, records in pending.items()}
-            profile.view = view if profile.taken else at_rest(view, profile.rows)
+            taken = {name: len(records) for name, records in pending.items()}
+            profile.judged(view if taken else at_rest(view, profile.rows), taken)
         return view
 
     def _holding(

@@ -91,6 +91,27 @@ def at_rest(view: View, rows: dict[Key, SubjectRow]) -> View:
     return _replace(view, member=view.member.at_rest(member, account), account=view.account.at_rest(account, account))
 
 
+def grounds(view: View) -> tuple[object, ...]:
+    """Return all that the view's shortlists rest on: what the choice and the fixed part of an audience look at."""
+    person, facts = view.person, view.member.facts
+    return (
+        view.catalog,
+        facts.traits,
+        facts.account_traits,
+        facts.segment,
+        facts.tier,
+        facts.account_tier,
+        facts.reached,
+        facts.account_reached,
+        person.phase,
+        person.standing.episode,
+        person.met_goals,
+        person.opted_out,
+        person.ledger,
+        person.account_ledger,
+    )
+
+
 def _seen(key: Key, both: tuple[Seen, Seen], now: int, catalog: Catalog, versions: tuple[int, int]) -> View:
     member, account = both
     facts = member.judged.facts
