@@ -7,7 +7,7 @@ meets the holdouts. The first check that fails is the candidate's reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container
 from enum import StrEnum
 
 import msgspec
@@ -255,13 +255,13 @@ def _capped(candidate: Candidate, person: Person, now: int, answer: Answer) -> R
     return None
 
 
-def _spent(ledger: Ledger, limit: Limit, now: int, keys: Iterable[str] | None) -> int:
+def _spent(ledger: Ledger, limit: Limit, now: int, keys: Container[str] | None) -> int:
     since = now - limit.period if limit.period else None
-    return sum(
-        1
-        for offer in ledger.recent
-        if (since is None or offer.at > since) and (offer.nudge in keys if keys is not None else not offer.is_critical)
-    )
+    found = 0
+    for offer in ledger.recent:
+        if since is None or offer.at > since:
+            found += (not offer.is_critical) if keys is None else offer.nudge in keys
+    return found
 
 
 def _is_throttled(placements: Placements, person: Person, now: int) -> bool:
