@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
 
 from nudge_sdk.options import Options
 from nudge_sdk.store import postgresql_connections
@@ -20,7 +21,34 @@ _DEFAULTS["store_wait"] = 5.0
 postgresql_connections.READ_WAIT = 0.9 * postgresql_connections.OF_A_REQUEST
 sqlite_store._migrate = sqlite.fill
 
+settings.register_profile(
+    "properties",
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    # Making a failing example small can take minutes, so it is left to the long runs.
+    phases=(Phase.explicit, Phase.generate),
+)
+_usual = settings.get_profile("properties")
+settings.register_profile("mutants", _usual, max_examples=60)
+settings.register_profile("thorough", _usual, max_examples=3000, derandomize=False, phases=tuple(Phase))
+settings.load_profile("properties")
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile(config.getoption("--hypothesis-profile", None) or "properties")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave coverage out of property tests: it makes them four times as long, and other tests go the same ways."""
+    for item in items:
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker(pytest.mark.no_cover)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
