@@ -19,6 +19,9 @@ from ..queries.events import seen_events
 
 blueprint = Blueprint("funnel", __name__, url_prefix="/funnel")
 
+MOST_SEEN = 10_000
+"""Events that are looked at for names to choose steps from, the latest ones."""
+
 _UNITS = {"account": "Accounts", "member": "People", "session": "Sessions"}
 _WINDOWS = {"7": "7 days", "14": "14 days", "30": "30 days", "90": "90 days", "ever": "however long it takes"}
 _BY = {"": "Nothing", "segment": "Segment", "cohort": "Week of sign-up", "source": "Source"}
@@ -48,7 +51,7 @@ def _context(tables: Tables) -> dict[str, Any]:
     return {
         "filters": filters,
         "steps": ", ".join(steps),
-        "names": list(seen_events(current_client().now()).counts),
+        "names": list(seen_events(current_client().now(), most=MOST_SEEN).counts),
         "mistake": problem,
         "report": report,
         "answer": answer_of(report) if report else "",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _TEXTS: dict[str, str] = {"journeys": "traits", "events": "properties"}
 _MADE: tuple[tuple[str, type], ...] = (("is_boolean", bool), ("is_integer", int), ("is_floating", float))
+_WITH = "WITH "
 _NOT_IN_A_PATH = frozenset("\"'\\[]")
 
 
@@ -98,6 +99,7 @@ class SqlTables(Tables):
         self._speech = speech
         self._selects = selects
         self._fetch = fetch
+        self._named: dict[str, str] = {}
 
     def table(self, name: Name) -> ir.Table:
         import ibis
@@ -120,10 +122,25 @@ class SqlTables(Tables):
         table: ir.Table = self.backend.sql(query, schema=ibis.schema({**SCHEMAS[name], column: "string"}))
         return table
 
+    def named(self, name: str, expression: ir.Table) -> ir.Table:
+        import ibis
+
+        self._named[name] = str(self.backend.compile(expression))
+        table: ir.Table = ibis.table(expression.schema(), name=name)
+        return table
+
     def rows(self, expression: ir.Table) -> list[tuple[Any, ...]]:
-        found = self._fetch(str(self.backend.compile(expression)))
+        found = self._fetch(self._with_named(str(self.backend.compile(expression))))
         columns = zip(*found, strict=True)
         return list(zip(*map(_read, expression.schema().types, columns), strict=True))
+
+    def _with_named(self, query: str) -> str:
+        """Return a query with what it names put before it."""
+        asked = [f"{name} AS ({select})" for name, select in self._named.items() if name in query]
+        if not asked:
+            return query
+        rest = query.removeprefix(_WITH)
+        return f"{_WITH}{', '.join(asked)}{', ' if rest != query else ' '}{rest}"
 
 
 def check_key(key: str) -> None:

@@ -103,8 +103,8 @@ class Judged:
             flagged_at=ibis.ifelse(flagged_at <= judging.at, flagged_at, ibis.null("int64")),
             positive_at=_positive_at(mine, judging),
         )
-        # Named, so that Ibis does not put it into each condition anew, which takes it long.
-        self.table: ir.Table = mine.alias("nudge_judged")
+        # Named, so that Ibis does not put it into each query anew, which takes it longer than the query.
+        self.table: ir.Table = tables.named("nudge_judged", mine)
 
     @cached_property
     def is_flagged(self) -> ir.BooleanValue:

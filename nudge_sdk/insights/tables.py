@@ -112,6 +112,15 @@ class Tables(ABC):
     def rows(self, expression: ir.Table) -> list[tuple[Any, ...]]:
         """Run a query; whole numbers are int, NULL is None, on every engine."""
 
+    @abstractmethod
+    def named(self, name: str, expression: ir.Table) -> ir.Table:
+        """Return what gives the same rows in ``rows``, and takes little to be put into several queries.
+
+        Args:
+            name: Of no other table.
+            expression: Itself not made of anything named.
+        """
+
     @property
     def journeys(self) -> ir.Table:
         """One row a member, and one a whole account (user_id ''); ``traits`` is the JSON of a flat object."""

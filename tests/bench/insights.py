@@ -17,27 +17,21 @@ import duckdb
 
 from nudge_sdk.insights.accuracy import Asked, accuracy
 from nudge_sdk.insights.archive_tables import MEMORY
-from nudge_sdk.insights.funnel import event_funnel, funnel
-from nudge_sdk.insights.journeys import refresh
+from nudge_sdk.insights.funnel import event_funnel
 from nudge_sdk.insights.signals import signals
 from nudge_sdk.insights.tables import opened_tables
-from nudge_sdk.rules.compiled import Rules
 from nudge_sdk.rules.times import DAY
-from nudge_sdk.store import open_store
-from tests.bench import plain_sql
+from tests.bench import pages, plain_sql
 from tests.bench.archived import ACTIVATION, PREDICTIVE, QUALIFYING, write_archive
 from tests.bench.harness import Figure, Limit, Scale, by_turns, in_words, ratios
-from tests.bench.product import START, definition, person
-from tests.bench.stored import days_of, fill
 
 STEPS = (ACTIVATION, QUALIFYING, PREDICTIVE)
 WITHIN = 14
 EVENTS_OF_A_MEMBER = 50
 SCORED = frozenset({QUALIFYING, ACTIVATION})
 PAGE_EVENTS = 20
-"""The pages' store has one of so many of the archive's events at most a million."""
+"""The pages' store has two of so many of the archive's events, at most a million."""
 
-MOST_PAGE_EVENTS = 1_000_000
 KIB = 1024
 REPORTS = ("funnel", "accuracy", "signals")
 
@@ -52,7 +46,7 @@ print(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 
 
 def measure(folder: Path, scale: Scale) -> Iterator[Figure]:
-    """Yield how long each report takes beside plain SQL, how much memory, and how long the pages' reads take."""
+    """Yield how long each report takes beside plain SQL, how much memory, and how long the pages take."""
     folder.mkdir()
     root = folder / "archive"
     at = write_archive(root, events=scale.archived, members=scale.archived // EVENTS_OF_A_MEMBER)
@@ -61,7 +55,7 @@ def measure(folder: Path, scale: Scale) -> Iterator[Figure]:
         yield _beside_plain(report, root, at, scale, counted)
     for report in REPORTS:
         yield _memory(report, root, at, counted)
-    yield from _pages(folder / "pages", scale)
+    yield from pages.measure(folder / "pages", scale, scale.archived // PAGE_EVENTS * 2)
 
 
 def ours(root: Path, at: int) -> dict[str, Callable[[], object]]:
@@ -120,42 +114,6 @@ def _memory(report: str, root: Path, at: int, counted: str) -> Figure:
     taken = int(done.stdout) / KIB
     what = f"{report} over {counted}: most memory of the process"
     return Figure(f"{report}_memory", what, [taken], "in all", Limit("at most", 2048), {}, "MiB", f"{taken:,.0f} MiB")
-
-
-def _pages(folder: Path, scale: Scale) -> Iterator[Figure]:
-    """Yield how long the pages' reads take on SQLite, from the journeys."""
-    events = min(scale.archived // PAGE_EVENTS * 2, MOST_PAGE_EVENTS)
-    folder.mkdir()
-    url = f"sqlite:///{folder}/n.db"
-    store = open_store(url)
-    store.migrate()
-    fill(folder / "n.db", days_of(events, [person(index) for index in range(events // EVENTS_OF_A_MEMBER)]))
-    began = time.perf_counter()
-    done = refresh(store, Rules(definition()), START)
-    seconds = time.perf_counter() - began
-    store.close()
-    subjects = done.subjects if done else 0
-    told = f"{seconds:.2g} s for {subjects:,} members and accounts"
-    what = f"first roll-up of journeys, SQLite, {events:,} events"
-    yield Figure("refresh", what, [seconds / max(subjects, 1) * 1e6], "a member or account", None, {}, "µs", told)
-    for name, read in _page_reads(url).items():
-        read()
-        taken = by_turns({"page": _timed(read)}, scale.turns)["page"]
-        limit = Limit("at most", 300)
-        what = f"{name} page's reads, SQLite, {events:,} events of {subjects:,} members and accounts"
-        yield Figure(f"{name}_page", what, [each * 1000 for each in taken], "", limit, {}, "ms", in_words(taken))
-
-
-def _page_reads(url: str) -> dict[str, Callable[[], object]]:
-    def funnel_page() -> object:
-        with opened_tables(store=url) as tables:
-            return funnel(tables, by="cohort", at=START)
-
-    def accuracy_page() -> object:
-        with opened_tables(store=url) as tables:
-            return accuracy(tables, Asked(at=START))
-
-    return {"funnel": funnel_page, "accuracy": accuracy_page}
 
 
 def _timed(case: Callable[[], object]) -> Callable[[], float]:
