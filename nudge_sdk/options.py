@@ -9,7 +9,7 @@ from typing import Literal
 
 from nudge_sdk.errors import SetupError
 from nudge_sdk.rules.definition import Definition
-from nudge_sdk.rules.state import CAPACITY, Capacity
+from nudge_sdk.rules.tallies import CAPACITY, Capacity
 from nudge_sdk.runtime.journal import Durability, Journal
 from nudge_sdk.runtime.metrics import Metrics
 from nudge_sdk.store.protocol import Store

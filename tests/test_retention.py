@@ -28,7 +28,8 @@ from nudge_sdk.options import Options
 from nudge_sdk.rules.conditions import Signal, Window
 from nudge_sdk.rules.definition import Definition, Entry, Milestone, Segment, Thresholds
 from nudge_sdk.rules.replay import Start, replay
-from nudge_sdk.rules.state import CAPACITY, canonical
+from nudge_sdk.rules.state import canonical
+from nudge_sdk.rules.tallies import CAPACITY
 from nudge_sdk.rules.times import DAY, HOUR, to_iso
 from nudge_sdk.runtime import retaining
 from nudge_sdk.runtime.retaining import retain

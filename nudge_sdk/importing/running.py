@@ -13,7 +13,6 @@ from nudge_sdk.errors import ImportFileError, RecordError, StoreBusyError, Store
 from nudge_sdk.importing.rejects import Rejects
 from nudge_sdk.importing.rows import Refused, Row
 from nudge_sdk.importing.sources import STDIN
-from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.times import DAY, day_of, to_iso
 from nudge_sdk.runtime.intake import Intake, encode_record
 from nudge_sdk.store.journey_rows import note_import
@@ -132,9 +131,8 @@ class ImportRun:
     def _take(self, rows: list[Row]) -> None:
         """Take rows in one transaction; where the store refuses, look for the row and set it aside."""
         records = [row.record for row in rows]
-        new = self._count_new(records)
         try:
-            self.intake.take(records, wait=WAIT, import_id=self.import_id)
+            new = self.intake.take_counting(records, wait=WAIT, import_id=self.import_id)
         except StoreBusyError:
             raise
         except (StoreError, RecordError, ValueError, OverflowError, TypeError, KeyError) as error:
@@ -148,10 +146,6 @@ class ImportRun:
         self.summary.accepted += len(records)
         self.summary.new += new
         self.summary.known += len(records) - new
-
-    def _count_new(self, records: list[Record]) -> int:
-        known = self.intake.store.read_known(records)
-        return len({record.identity for record, is_known in zip(records, known, strict=True) if not is_known})
 
     def _set_aside(self, refused: Refused) -> None:
         self.rejects.add(refused)

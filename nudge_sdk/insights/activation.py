@@ -13,7 +13,8 @@ import msgspec
 
 from nudge_sdk.rules.definition import Definition, Milestone
 from nudge_sdk.rules.signals import DEFAULT_WINDOW, signal_id, since_signup_length, target
-from nudge_sdk.rules.state import State, Tally
+from nudge_sdk.rules.state import State
+from nudge_sdk.rules.tallies import Tally
 from nudge_sdk.rules.times import DAY
 
 

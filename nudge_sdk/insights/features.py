@@ -16,7 +16,8 @@ from nudge_sdk.insights.tables import Tables
 from nudge_sdk.rules.compiled import CompiledMilestone, Rules
 from nudge_sdk.rules.definition import Subject
 from nudge_sdk.rules.signals import DEFAULT_WINDOW, target
-from nudge_sdk.rules.state import State, Tally, unpack
+from nudge_sdk.rules.state import State, unpack
+from nudge_sdk.rules.tallies import Tally
 from nudge_sdk.rules.times import DAY, day_of, end_of_day
 from nudge_sdk.store.protocol import Key, SubjectRow
 

@@ -23,7 +23,7 @@ from nudge_sdk.rules.definition import (
     Trigger,
     Usage,
 )
-from nudge_sdk.rules.state import CAPACITY
+from nudge_sdk.rules.tallies import CAPACITY
 from nudge_sdk.rules.times import to_micros
 
 FORMAT = 1

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from math import ceil
 
+from nudge_sdk.rules.amounts import to_amount
 from nudge_sdk.rules.authoring_report import Report, has_places
 from nudge_sdk.rules.conditions import WHERE_SUBJECTS, Condition, Keys, Signal, Window, check_condition
 from nudge_sdk.rules.definition import Milestone, Subject
 from nudge_sdk.rules.signals import DEFAULT_WINDOW, USER, since_signup_length
-from nudge_sdk.rules.state import CAPACITY, to_amount
+from nudge_sdk.rules.tallies import CAPACITY
 from nudge_sdk.rules.times import DAY
 
 MAX_EVENT_NAME = 255

@@ -16,7 +16,8 @@ from nudge_sdk.rules.definition import (
     Usage,
 )
 from nudge_sdk.rules.signals import Plan, compile_probe, compile_reader, signal_id, target
-from nudge_sdk.rules.state import CAPACITY, Capacity, State
+from nudge_sdk.rules.state import State
+from nudge_sdk.rules.tallies import CAPACITY, Capacity
 from nudge_sdk.rules.times import DAY, FOREVER
 
 POINT = 1000
@@ -60,10 +61,11 @@ class CompiledMilestone:
         bit: Its place in the set of reached milestones, as a power of two.
         points: In thousandths, before decay and the group's cap.
         half_life, grace: Of its decay, in days; a half-life of 0 means none.
+        least: The least number of occurrences with which it can be reached, where only occurrences count.
     """
 
     __slots__ = (
-        "bit", "grace", "group", "half_life", "is_fit", "key", "milestone", "points", "probe", "reached",
+        "bit", "grace", "group", "half_life", "is_fit", "key", "least", "milestone", "points", "probe", "reached",
         "signal_id",
     )  # fmt: skip
 
@@ -76,6 +78,8 @@ class CompiledMilestone:
         self.is_fit = milestone.axis == "fit"
         self.group = milestone.group
         self.signal_id = signal_id(milestone.signal) if milestone.signal else ""
+        is_sum = milestone.signal is not None and milestone.signal.measure == "sum"
+        self.least = target(milestone.signal, milestone.at_least) if milestone.signal and not is_sum else 0
         decay = self._decay(segment)
         self.half_life = decay.half_life_days if decay else 0.0
         self.grace = decay.grace_days if decay else 0
@@ -144,6 +148,7 @@ class SubjectRules:
 
     Attributes:
         is_counted: Whether all milestones count events, so that nothing was reached before the first event.
+        by_signal: Signal to the milestones it is counted for, and where they stand among ``milestones``.
     """
 
     __slots__ = (
@@ -166,10 +171,10 @@ class SubjectRules:
         self.active_windows = frozenset(
             gate.days for rule in (self.warm, self.hot) if rule for gate in rule.gates if gate.active_users
         )
-        self.by_signal: dict[str, list[int]] = {}
+        self.by_signal: dict[str, list[tuple[int, CompiledMilestone]]] = {}
         for index, milestone in enumerate(self.milestones):
             if milestone.signal_id:
-                self.by_signal.setdefault(milestone.signal_id, []).append(index)
+                self.by_signal.setdefault(milestone.signal_id, []).append((index, milestone))
         self.value_signals = frozenset(
             signal_id(milestone.signal)
             for milestone in mine

@@ -7,7 +7,8 @@ from typing import Any, cast
 
 import msgspec
 
-from nudge_sdk.rules.state import State, Tally, unpack_around_tallies, unpack_tally
+from nudge_sdk.rules.state import State, unpack_around_tallies
+from nudge_sdk.rules.tallies import Tally, unpack_tally
 
 
 class DormantState:

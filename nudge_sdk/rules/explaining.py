@@ -46,7 +46,7 @@ from nudge_sdk.rules.signals import (
     since_signup_length,
 )
 from nudge_sdk.rules.standing import Episode, Judged, Standing
-from nudge_sdk.rules.state import Capacity, Tally
+from nudge_sdk.rules.tallies import Capacity, Tally
 from nudge_sdk.rules.times import DAY, day_of, end_of_day, to_iso
 
 __all__ = [

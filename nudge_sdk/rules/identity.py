@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from nudge_sdk.rules.amounts import value_hash
 from nudge_sdk.rules.records import PERSONAL, Record, personal_account
 from nudge_sdk.rules.signals import USER, Plan, recording
-from nudge_sdk.rules.state import State, keep_latest, value_hash, write
+from nudge_sdk.rules.state import State, write
+from nudge_sdk.rules.tallies import keep_latest
 
 Key = tuple[str, str]
 

@@ -16,7 +16,7 @@ from nudge_sdk.rules.lint_nudges import lint_nudges
 from nudge_sdk.rules.lint_reach import Reach
 from nudge_sdk.rules.lint_segments import lint_segments
 from nudge_sdk.rules.lint_tiers import lint_tiers
-from nudge_sdk.rules.state import CAPACITY, Capacity
+from nudge_sdk.rules.tallies import CAPACITY, Capacity
 
 __all__ = ["Finding", "Severity", "is_blocking", "lint", "smallest_sets"]
 

@@ -11,7 +11,7 @@ from nudge_sdk.rules.lint_nudges import contents_of, names_used
 from nudge_sdk.rules.lint_segments import has_thresholds
 from nudge_sdk.rules.lint_vanity import shows_value, vanity_kind
 from nudge_sdk.rules.signals import DEFAULT_WINDOW, signal_id, since_signup_length
-from nudge_sdk.rules.state import Capacity
+from nudge_sdk.rules.tallies import Capacity
 
 MOST_MILESTONES = 8
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from nudge_sdk.errors import RecordError
 from nudge_sdk.rules.compiled import SubjectRules
 from nudge_sdk.rules.conditions import Facts
+from nudge_sdk.rules.signals import Counted
 from nudge_sdk.rules.state import MEMBERS, State
 from nudge_sdk.rules.times import DAY, FOREVER, SECOND, day_of, end_of_day, to_micros
 
@@ -146,14 +147,14 @@ class Memo:
         """Measure what was touched since."""
         by, touched = self.by, subject.state.touched
         is_late = min(touched.values()) < at // DAY
-        if is_late or not by.value_signals.isdisjoint(touched):
+        if is_late or any(each in touched and _has_other_values(subject, each) for each in by.value_signals):
             self.earlier.clear()
             self.judged = None
         if MEMBERS in touched:
             self.judged = None
         is_same = True
         for key in touched:
-            for index in by.by_signal.get(key, ()):
+            for index, _ in by.by_signal.get(key, ()):
                 before = self.points[index]
                 self._measure(subject, at, (index,))
                 is_same = is_same and self.points[index] == before
@@ -164,6 +165,20 @@ class Memo:
             self.judged = None
             self.found = self._total()
         self.until = min(self.found.next_change, (at // DAY + 1) * DAY)
+
+    def is_turned(self, subject: Judged, counted: Counted, at: int) -> bool:
+        """Whether a signal that was counted may have turned a milestone, or faded its points less."""
+        if counted.kind == "sums" or (counted.kind == "values" and _has_other_values(subject, counted.id)):
+            return True
+        state, total = subject.state, subject.state.tallies[counted.id].total
+        for index, milestone in self.by.by_signal.get(counted.id, ()):
+            points = self.points[index]
+            if points is None:
+                if total >= milestone.least and milestone.probe(state, subject.facts, at, subject.signup)[0]:
+                    return True
+            elif milestone.half_life and milestone.points_at(state, at) != points:
+                return True
+        return False
 
     def _measure(self, subject: Judged, at: int, indexes: Iterable[int]) -> None:
         state, facts, signup = subject.state, subject.facts, subject.signup
@@ -189,8 +204,36 @@ def measure(by: SubjectRules, subject: Judged, at: int) -> Found:
     elif subject.state.touched:
         memo.again(subject, at)
     if subject.state.touched:
-        subject.state.touched.clear()
+        subject.state.note_measured()
     return memo.found
+
+
+def is_quiet(subject: Judged, standing: Any, counted: Iterable[Counted], at: int) -> bool:
+    """Whether what was counted since a standing changes nothing of it but its instant and its next change.
+
+    It is asked after each event, so that no event is passed over; counts of anything but amounts only rise.
+
+    Args:
+        subject: Who was judged.
+        standing: What it was judged to be.
+        counted: The signals that the last event can have been counted for.
+        at: The instant of that event, or the standing's if that is later.
+    """
+    memo, state = subject.memo, subject.state
+    if memo is None or memo.judged is None or memo.judged[0] is not standing or MEMBERS in state.touched:
+        return False
+    if not memo.since <= at < memo.until or at >= standing.next_change:
+        return False
+    today, touched = at // DAY, state.touched
+    for each in counted:
+        if each.id in touched and (touched[each.id] < today or memo.is_turned(subject, each, at)):
+            return False
+    return True
+
+
+def _has_other_values(subject: Judged, signal: str) -> bool:
+    """Whether the distinct values of a signal differ from when they were measured, or may be counted otherwise."""
+    return signal in subject.state.renewed or subject.state.tallies[signal].first < subject.signup
 
 
 def measure_earlier(by: SubjectRules, subject: Judged, day: int) -> Totals:

@@ -13,9 +13,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from nudge_sdk.rules.amounts import AMOUNT_SCALE, to_amount, value_hash
 from nudge_sdk.rules.conditions import Signal, Window, compile_where
 from nudge_sdk.rules.records import Record
-from nudge_sdk.rules.state import AMOUNT_SCALE, CAPACITY, Capacity, State, Tally, to_amount, value_hash
+from nudge_sdk.rules.state import State, Taken
+from nudge_sdk.rules.tallies import CAPACITY, Capacity, Tally
 from nudge_sdk.rules.times import DAY, FOREVER, HOUR
 
 Recording = Literal["counts", "sums", "values"]
@@ -75,26 +77,29 @@ class Plan:
 
     def count(self, state: State, record: Record, user_id: str, at: int) -> None:
         """Count a ``track`` record, at the instant it counts at, into the signals it matches."""
+        for signal, taken in self.taken(record, user_id):
+            state.count(signal, at, taken, self.capacity)
+
+    def taken(self, record: Record, user_id: str) -> list[tuple[str, Taken]]:
+        """Return the signals that a ``track`` record counts for, each with what it takes from it."""
+        found: list[tuple[str, Taken]] = []
         for counted in self.by_event.get(record.name, ()):
             if counted.matches is None or counted.matches(record.data):
-                amount, value = _taken(counted, record, user_id) if counted.kind != "counts" else (None, None)
-                if counted.kind == "counts" or amount is not None or value is not None:
-                    _tally(state, counted.id, at // DAY).add(at, amount, value, self.capacity)
+                taken = _NOTHING if counted.kind == "counts" else _taken(counted, record, user_id)
+                if counted.kind == "counts" or taken != _NOTHING:
+                    found.append((counted.id, taken))
+        return found
 
 
-def _taken(counted: Counted, record: Record, user_id: str) -> tuple[int | None, int | None]:
+_NOTHING: Taken = (None, None)
+
+
+def _taken(counted: Counted, record: Record, user_id: str) -> Taken:
     """Return the amount or the value hash that a signal takes from an event; neither if there is none to take."""
     if counted.kind == "sums":
         return to_amount(record.data.get(counted.property)), None
     found = user_id if counted.property == USER else record.data.get(counted.property)
     return None, None if found is None else value_hash(found)
-
-
-def _tally(state: State, key: str, day: int) -> Tally:
-    touched = state.touched
-    if key not in touched or day < touched[key]:
-        touched[key] = day
-    return state.tally(key)
 
 
 def target(signal: Signal, at_least: float) -> int:

@@ -9,175 +9,23 @@ A packed state (bytes) is the value that goes around. ``unpack`` gives a working
 
 from __future__ import annotations
 
-import hashlib
-import sys
-from array import array
-from bisect import bisect_left
-from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
-from nudge_sdk.rules.times import DAY, to_iso
+from nudge_sdk.rules.tallies import CAPACITY, Capacity, Tally, keep_latest, pack_tally, unpack_tally
+from nudge_sdk.rules.times import DAY, FOREVER, to_iso
 
 VERSION = 1
-AMOUNT_SCALE = 1_000_000
-"""Amounts are exact integers of millionths."""
-AMOUNT_LIMIT = 10**15
-"""Larger amounts, either way, are not numbers of a product and are not counted."""
-
-
-class Capacity(NamedTuple):
-    """How much a state keeps of each bounded part.
-
-    Attributes:
-        days: Latest UTC days with any event, a signal.
-        occurrences: Earliest occurrences, a signal.
-        values: Latest and earliest distinct values, a signal.
-        members: Latest active members of an account.
-        traits: Traits, goals and other last-writer-wins entries, each.
-    """
-
-    days: int = 400
-    occurrences: int = 128
-    values: int = 128
-    members: int = 128
-    traits: int = 256
-
-
-CAPACITY = Capacity()
 
 MEMBERS = ""
 """Stands among the touched signals when a member was active on another day."""
 
+Taken = tuple[int | None, int | None]
+"""What a signal takes from an event: its amount, for sums; a hash of its value, for distinct values."""
+
 Written = tuple[int, str, Any]
 """A last-writer-wins entry: (occurred_at, message id, value)."""
-
-
-class Tally:
-    """What one signal has counted.
-
-    Attributes:
-        total: Number of occurrences.
-        total_sum: Sum of amounts, in millionths.
-        first, last: First and last instant.
-        days, counts, sums: Per UTC day that has any, ascending: the day, its occurrences, its amounts.
-        early, early_with: The earliest occurrences: instants, and with each its amount or value hash.
-        value_days: Distinct value (hash) to the last day it was seen.
-        value_times: Distinct value (hash) to the instant it was first seen.
-    """
-
-    __slots__ = (
-        "counts", "days", "early", "early_with", "first", "last", "sums", "total", "total_sum", "value_days",
-        "value_times",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.total = 0
-        self.total_sum = 0
-        self.first = 0
-        self.last = 0
-        self.days = array("i")
-        self.counts = array("Q")
-        self.sums: list[int] = []
-        self.early = array("q")
-        self.early_with: list[int] = []
-        self.value_days: dict[int, int] = {}
-        self.value_times: dict[int, int] = {}
-
-    def add(self, at: int, amount: int | None, value: int | None, capacity: Capacity) -> None:
-        """Count one occurrence; ``amount`` for sums, ``value`` (a hash) for distinct values."""
-        if not self.total:
-            self.first = self.last = at
-        elif at > self.last:
-            self.last = at
-        elif at < self.first:
-            self.first = at
-        self.total += 1
-        day = at // DAY
-        if amount is not None:
-            self.total_sum += amount
-            self._add_day(day, 1, amount, capacity)
-        elif self.days and self.days[-1] == day:
-            self.counts[-1] += 1
-        else:
-            self._add_day(day, 1, None, capacity)
-        if len(self.early) < capacity.occurrences or at <= self.early[-1]:
-            self._add_early(at, value if amount is None else amount, capacity)
-        if value is not None:
-            keep_latest(self.value_days, value, day, capacity.values)
-            keep_earliest(self.value_times, value, at, capacity.values)
-
-    def merge(self, other: Tally, capacity: Capacity) -> None:
-        """Take in what another tally counted of other records."""
-        self._widen(other.first, other.last, other.total)
-        self.total_sum += other.total_sum
-        has_sums = bool(other.sums)
-        for index, day in enumerate(other.days):
-            self._add_day(day, other.counts[index], other.sums[index] if has_sums else None, capacity)
-        for index, at in enumerate(other.early):
-            self._add_early(at, other.early_with[index] if other.early_with else None, capacity)
-        for value, day in other.value_days.items():
-            keep_latest(self.value_days, value, day, capacity.values)
-        for value, at in other.value_times.items():
-            keep_earliest(self.value_times, value, at, capacity.values)
-
-    def rename_value(self, old: int, new: int, capacity: Capacity) -> None:
-        """Count one distinct value as another (two members became one)."""
-        if old in self.value_days:
-            keep_latest(self.value_days, new, self.value_days.pop(old), capacity.values)
-        if old in self.value_times:
-            keep_earliest(self.value_times, new, self.value_times.pop(old), capacity.values)
-        renamed = [new if value == old else value for value in self.early_with]
-        self.early_with = [value for _, value in sorted(zip(self.early, renamed, strict=True))]
-
-    def is_full(self, capacity: Capacity) -> bool:
-        """Whether more distinct values may have been seen than are kept."""
-        return len(self.value_times) >= capacity.values
-
-    def _widen(self, first: int, last: int, count: int) -> None:
-        if not self.total or first < self.first:
-            self.first = first
-        if not self.total or last > self.last:
-            self.last = last
-        self.total += count
-
-    def _add_day(self, day: int, count: int, amount: int | None, capacity: Capacity) -> None:
-        days = self.days
-        index = len(days) - 1 if days and days[-1] == day else bisect_left(days, day)
-        if index < len(days) and days[index] == day:
-            self.counts[index] += count
-            if amount is not None:
-                self.sums[index] += amount
-            return
-        if len(days) >= capacity.days:
-            if index == 0:
-                return
-            self._drop_first_day()
-            index -= 1
-        days.insert(index, day)
-        self.counts.insert(index, count)
-        if amount is not None:
-            self.sums.insert(index, amount)
-
-    def _drop_first_day(self) -> None:
-        del self.days[0], self.counts[0]
-        if self.sums:
-            del self.sums[0]
-
-    def _add_early(self, at: int, extra: int | None, capacity: Capacity) -> None:
-        early = self.early
-        is_full = len(early) >= capacity.occurrences
-        if is_full and at > early[-1]:
-            return
-        index = bisect_left(early, at)
-        if extra is not None:
-            while index < len(early) and early[index] == at and self.early_with[index] < extra:
-                index += 1
-            self.early_with.insert(index, extra)
-            del self.early_with[capacity.occurrences :]
-        early.insert(index, at)
-        del early[capacity.occurrences :]
 
 
 class State:
@@ -194,13 +42,14 @@ class State:
         members: Of an account: member to the last UTC day of any counted event.
         left: Of an account: member to (at, message id, has left).
         touched: Signals counted since they were last measured, to the earliest UTC day; no part of what is packed.
+        renewed: Those of them whose distinct values differ now.
         counted: Signals counted since the state was last packed; no part of what is packed.
         packed: The tallies as they were last packed.
     """
 
     __slots__ = (
-        "clamped", "counted", "events", "first", "goals", "last", "left", "members", "opted_out", "packed", "tallies",
-        "touched", "traits",
+        "clamped", "counted", "events", "first", "goals", "last", "left", "members", "opted_out", "packed", "renewed",
+        "tallies", "touched", "traits",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -215,6 +64,7 @@ class State:
         self.members: dict[str, int] = {}
         self.left: dict[str, Written] = {}
         self.touched: dict[str, int] = {}
+        self.renewed: set[str] = set()
         self.counted: set[str] = set()
         self.packed: dict[str, msgspec.Raw] = {}
 
@@ -232,6 +82,23 @@ class State:
         if self.members.get(user_id) != day:
             keep_latest(self.members, user_id, day, capacity.members)
             self.touched[MEMBERS] = min(day, self.touched.get(MEMBERS, day))
+
+    def count(self, signal_id: str, at: int, taken: Taken, capacity: Capacity) -> None:
+        """Count one occurrence of a signal, with what was taken from it."""
+        day = at // DAY
+        if self.touched.get(signal_id, FOREVER) > day:
+            self.touched[signal_id] = day
+        self.counted.add(signal_id)
+        tally = self.tallies.get(signal_id) or self.tally(signal_id)
+        amount, value = taken
+        if value is not None and not tally.has_seen(value, at):
+            self.renewed.add(signal_id)
+        tally.add(at, amount, value, capacity)
+
+    def note_measured(self) -> None:
+        """Begin anew to note what is counted since it was last measured."""
+        self.touched.clear()
+        self.renewed.clear()
 
     def tally(self, signal_id: str) -> Tally:
         """Return the tally of a signal to count into, a new one if there was none."""
@@ -296,64 +163,8 @@ def write(entries: dict[str, Written], name: str, written: Written, capacity: Ca
             del entries[min(entries, key=lambda key: (*_order(entries[key]), key))]
 
 
-def keep_latest(kept: dict[Any, int], key: Any, at: int, most: int) -> None:
-    """Keep the keys with the latest times, at most so many; ties by key."""
-    old = kept.get(key)
-    if old is not None:
-        if at > old:
-            kept[key] = at
-        return
-    kept[key] = at
-    if len(kept) > most:
-        del kept[min(kept, key=lambda k: (kept[k], k))]
-
-
-def keep_earliest(kept: dict[Any, int], key: Any, at: int, most: int) -> None:
-    """Keep the keys with the earliest times, at most so many; ties by key."""
-    old = kept.get(key)
-    if old is not None:
-        if at < old:
-            kept[key] = at
-        return
-    kept[key] = at
-    if len(kept) > most:
-        del kept[max(kept, key=lambda k: (kept[k], k))]
-
-
-def to_amount(value: object) -> int | None:
-    """Return a number as exact millionths (rounded half to even), or None for what is not a number."""
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        return None
-    if isinstance(value, int):
-        return value * AMOUNT_SCALE if -AMOUNT_LIMIT <= value <= AMOUNT_LIMIT else None
-    if not -AMOUNT_LIMIT <= value <= AMOUNT_LIMIT:
-        return None
-    exact = value if isinstance(value, Decimal) else Decimal(repr(value))
-    return int((exact * AMOUNT_SCALE).to_integral_value(ROUND_HALF_EVEN))
-
-
-def value_hash(value: object) -> int:
-    """Return a 63-bit hash of any JSON value, the same in every process."""
-    encoded = msgspec.json.encode(value, order="sorted")
-    return int.from_bytes(hashlib.blake2b(encoded, digest_size=8).digest(), "big") >> 1
-
-
 def _order(written: Written) -> tuple[int, str, bytes]:
     return (written[0], written[1], msgspec.json.encode(written[2], order="sorted"))
-
-
-class _PackedTally(msgspec.Struct, array_like=True):
-    total: int
-    first: int
-    last: int
-    days: bytes
-    counts: bytes
-    early: bytes
-    total_sum: int | str = 0
-    sums: list[int | str] = []
-    early_with: list[int | str] = []
-    value_days: dict[int, int] = {}
-    value_times: dict[int, int] = {}
 
 
 class _PackedState(msgspec.Struct, array_like=True, omit_defaults=True):
@@ -372,13 +183,12 @@ class _PackedState(msgspec.Struct, array_like=True, omit_defaults=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_PackedState).decode
-_decode_tally = msgspec.msgpack.Decoder(_PackedTally).decode
 
 
 def pack(state: State) -> bytes:
     """Return a state as bytes."""
     for signal_id in state.counted:
-        state.packed[signal_id] = _pack_tally(state.tallies[signal_id])
+        state.packed[signal_id] = pack_tally(state.tallies[signal_id])
     state.counted.clear()
     return _encode(
         _PackedState(
@@ -447,53 +257,3 @@ def _canonical_tally(tally: Tally) -> dict[str, Any]:
         "value_days": sorted(tally.value_days.items()),
         "value_times": sorted(tally.value_times.items()),
     }
-
-
-def _pack_tally(tally: Tally) -> msgspec.Raw:
-    packed = _PackedTally(
-        tally.total,
-        tally.first,
-        tally.last,
-        _to_bytes(tally.days),
-        _to_bytes(tally.counts),
-        _to_bytes(tally.early),
-        _narrow(tally.total_sum),
-        [_narrow(amount) for amount in tally.sums] if tally.sums else [],
-        [_narrow(extra) for extra in tally.early_with] if tally.early_with else [],
-        tally.value_days,
-        tally.value_times,
-    )
-    return msgspec.Raw(_encode(packed))
-
-
-def unpack_tally(packed: msgspec.Raw) -> Tally:
-    """Return one tally of a packed state."""
-    raw = _decode_tally(packed)
-    tally = Tally()
-    tally.total, tally.first, tally.last = raw.total, raw.first, raw.last
-    _from_bytes(tally.days, raw.days)
-    _from_bytes(tally.counts, raw.counts)
-    _from_bytes(tally.early, raw.early)
-    tally.total_sum = int(raw.total_sum)
-    tally.sums = [int(amount) for amount in raw.sums] if raw.sums else []
-    tally.early_with = [int(extra) for extra in raw.early_with] if raw.early_with else []
-    tally.value_days, tally.value_times = raw.value_days, raw.value_times
-    return tally
-
-
-def _narrow(number: int) -> int | str:
-    """MessagePack holds 64 bits; a longer sum is written as text."""
-    return number if -(2**63) <= number < 2**63 else str(number)
-
-
-def _to_bytes(numbers: array[int]) -> bytes:
-    if sys.byteorder == "big":
-        numbers = array(numbers.typecode, numbers)
-        numbers.byteswap()
-    return numbers.tobytes()
-
-
-def _from_bytes(numbers: array[int], data: bytes) -> None:
-    numbers.frombytes(data)
-    if sys.byteorder == "big":
-        numbers.byteswap()

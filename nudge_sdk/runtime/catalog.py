@@ -15,8 +15,8 @@ from nudge_sdk.rules.compiled import Rules, signals_of
 from nudge_sdk.rules.conditions import Signal
 from nudge_sdk.rules.definition import Definition
 from nudge_sdk.rules.signals import Plan, signal_id
-from nudge_sdk.rules.state import CAPACITY, Capacity
 from nudge_sdk.rules.stepping import Timeline
+from nudge_sdk.rules.tallies import CAPACITY, Capacity
 from nudge_sdk.store.protocol import DefinitionRow
 
 KEPT = 10

@@ -28,7 +28,10 @@ BATCH_BYTES = 128 * 1024
 """How much of a journal goes into one transaction: short ones keep decisions that have to confirm from waiting."""
 
 CATCH_UP_BYTES = 1024 * 1024
-"""The same for a journal that is further behind than this: fewer, longer transactions catch up nearly twice as fast."""
+"""The same for a journal that is far behind: in fewer, longer transactions each member is written less often."""
+
+FAR_BEHIND_BYTES = 512 * 1024
+"""How much is left of a journal that is far behind."""
 
 WAIT = 1.0
 """Seconds that one batch waits for others that write; a step that fails is tried again, and stopping waits for one."""
@@ -216,7 +219,7 @@ class Drainer:
         taken = 0
         while until is None or time.monotonic() < until:
             offset = self._offset(path.name)
-            is_behind = _size(path) - offset > CATCH_UP_BYTES
+            is_behind = _size(path) - offset > FAR_BEHIND_BYTES
             found = read_lines(path, offset, CATCH_UP_BYTES if is_behind else BATCH_BYTES)
             if found.end == offset:
                 self._retire(path, offset)

@@ -11,36 +11,30 @@ from collections.abc import Container, Iterable, Sequence
 
 from msgspec.structs import replace
 
-from nudge_sdk.rules.counting import TRAIT_KINDS, apply_to_account, apply_to_member, may_matter
-from nudge_sdk.rules.identity import Aliases, Move, move_of, named_in, rename_member
-from nudge_sdk.rules.ledger import Ledger, Offer, merged, pack_ledger, with_offer, with_report
-from nudge_sdk.rules.records import Record
-from nudge_sdk.rules.standing import (
-    Judged,
-    Standing,
-    encode_standing,
-    join_standings,
-    judge,
+from nudge_sdk.rules.counting import (
+    Event,
+    apply_event,
+    apply_event_to_account,
+    apply_to_account,
+    apply_to_member,
+    may_matter,
 )
+from nudge_sdk.rules.identity import Aliases, Move, move_of, named_in, rename_member
+from nudge_sdk.rules.ledger import merged, pack_ledger
+from nudge_sdk.rules.measuring import is_quiet
+from nudge_sdk.rules.records import Record
+from nudge_sdk.rules.signals import Counted
+from nudge_sdk.rules.standing import Judged, Standing, encode_standing, join_standings, judge
 from nudge_sdk.rules.state import State, pack
 from nudge_sdk.rules.stepping import BY_FORGETTING, BY_IMPORT, Change, advance
 from nudge_sdk.rules.times import FOREVER, day_of
 from nudge_sdk.runtime.catalog import Catalog
+from nudge_sdk.runtime.concerned import ACCOUNT_WIDE, concerned_by, load_aliases
+from nudge_sdk.runtime.conclusions import Conclusions
 from nudge_sdk.runtime.recount import rebuild
+from nudge_sdk.runtime.reports import exposure_of, reported
 from nudge_sdk.runtime.work import Warm, Work
-from nudge_sdk.store.protocol import (
-    Alias,
-    EpisodeRow,
-    Exposure,
-    FoldTransaction,
-    Key,
-    Reached,
-    SubjectRow,
-    Transition,
-)
-
-ACCOUNT_WIDE = TRAIT_KINDS - {"identify", "opt_out", "opt_in"}
-"""Kinds after which every member of the account is judged anew."""
+from nudge_sdk.store.protocol import Alias, FoldTransaction, Key, SubjectRow
 
 _STEERING = frozenset({"convert", "churn", "opt_out", "opt_in"})
 
@@ -59,6 +53,7 @@ class Fold:
         warm: Subjects that need not be unpacked.
 
     Attributes:
+        new: How many records were not stored before.
         dropped: How many records named somebody who was forgotten.
         refused: How many records were older than what is kept.
         horizon: The first UTC day of which records are taken, or None while every day is.
@@ -71,11 +66,10 @@ class Fold:
         self.now = now
         self.works: dict[Key, Work] = {}
         self.aliases = Aliases()
-        self.transitions: list[Transition] = []
-        self.reached: list[Reached] = []
-        self.dropped = self.refused = 0
+        self.conclusions = Conclusions(now)
+        self.new = self.dropped = self.refused = 0
         self.horizon: int | None = None
-        self.episodes: dict[tuple[Key, int], EpisodeRow] = {}
+        self._pending: dict[Work, tuple[int, str]] = {}
         self._waiting: set[tuple[str, str, str, int]] = set()
         self._movers: set[Key] = set()
 
@@ -99,15 +93,19 @@ class Fold:
         self.horizon = self.transaction.horizon()
         if self.horizon is not None:
             records = self._kept(records, self.horizon)
-        self._load_aliases(records)
+        load_aliases(self.transaction, self.aliases, records)
         self._lock_all(records)
         facts = [record for record in records if record.kind != "exposure"]
         fresh = [record for record, new in zip(facts, self.transaction.insert_records(facts), strict=True) if new]
-        reports = [record for record in records if record.kind == "exposure"]
-        self._waiting = {record.identity for record in fresh}
-        for record in sorted(fresh, key=lambda each: (each.counted_at, each.id)):
-            self._take_one(record, import_id)
-        self._take_reports(reports)
+        self.new += len(fresh)
+        self._waiting = {record.identity for record in fresh} if self._movers else set()
+        for at, _, _, record in sorted((each.counted_at, each.id, turn, each) for turn, each in enumerate(fresh)):
+            if record.kind == "track":
+                self._take_event(at, record, import_id)
+            else:
+                self._take_saying(at, record, import_id)
+        self._settle()
+        self._take_reports([record for record in records if record.kind == "exposure"])
         self._drop_blank()
 
     def _remembered(self, records: Sequence[Record]) -> list[Record]:
@@ -126,13 +124,13 @@ class Fold:
 
     def _lock_all(self, records: Sequence[Record]) -> None:
         """Lock whom the records concern; an account stands still from then on, and so do its members."""
-        keys, wide = self._keys(records)
+        keys, wide, self._movers = concerned_by(records, self.aliases)
         self.lock(keys)
         if wide:
             self.lock(self.transaction.members_of(wide))
         if not self.transaction.is_alone:
             known = dict(self.aliases.moves)
-            self._load_aliases(records)
+            load_aliases(self.transaction, self.aliases, records)
             if self.aliases.moves != known:
                 raise MovedMeanwhileError
 
@@ -198,9 +196,7 @@ class Fold:
                 work.row.ledger = pack_ledger(work.ledger)
                 self.transaction.put_ledger(work.row, expected_version=work.row.ledger_version)
                 work.row.ledger_version += 1
-        self.transaction.add_transitions(self.transitions)
-        self.transaction.add_reached(self.reached)
-        self.transaction.put_episodes(self.episodes.values())
+        self.conclusions.write(self.transaction)
         return [work.row for work in changed]
 
     def _is_outdated(self, row: SubjectRow) -> bool:
@@ -225,45 +221,6 @@ class Fold:
             work.judged = None
             work.is_changed = True
 
-    def _load_aliases(self, records: Sequence[Record]) -> None:
-        wanted = {(record.account_id, record.user_id) for record in records if record.user_id}
-        for move in map(move_of, records):
-            if move is not None:
-                wanted |= {move.source, move.target}
-        while wanted:
-            found = self.transaction.aliases(wanted)
-            for source, alias in found.items():
-                self.aliases.moves[source] = Move(source, (alias.to_account_id, alias.to_user_id), alias.at, alias.id)
-            wanted = {self.aliases.moves[source].target for source in found} - self.aliases.moves.keys()
-
-    def _keys(self, records: Sequence[Record]) -> tuple[set[Key], set[str]]:
-        """Return the members and accounts that records concern, and the accounts of which they concern everybody."""
-        keys: set[Key] = set()
-        wide: set[str] = set()
-        for record in records:
-            key = self.aliases.resolve((record.account_id, record.user_id))
-            keys |= {key, (key[0], "")}
-            if record.kind in ACCOUNT_WIDE:
-                wide.add(key[0])
-        keys |= self._keys_of_moves(records, wide)
-        return keys, wide
-
-    def _keys_of_moves(self, records: Sequence[Record], wide: set[str]) -> set[Key]:
-        """Return whom the moves in a batch concern: who moves, from whom, and to whom."""
-        moves = sorted((move for move in map(move_of, records) if move is not None), key=lambda move: move.order)
-        ahead = Aliases(self.aliases.moves.values()) if moves else self.aliases
-        targets: set[Key] = set()
-        sources: set[Key] = set()
-        for move in moves:
-            before = ahead.resolve(move.source)
-            if ahead.learn(move):
-                targets |= {ahead.resolve(move.target)} | ({before} if before != move.source else set())
-                sources.add(move.source)
-        wide |= {account_id for account_id, _ in targets}
-        # Those who move are locked even where nothing is known of them: somebody may be counting for them right now.
-        self._movers = sources | {(account_id, "") for account_id, _ in sources}
-        return self._movers | targets | {(account_id, "") for account_id, _ in targets}
-
     def _drop_blank(self) -> None:
         """Drop the rows that were made only to lock who moves."""
         for key in self._movers:
@@ -273,29 +230,86 @@ class Fold:
                 del self.works[key]
         self._movers = set()
 
-    def _take_one(self, record: Record, import_id: str) -> None:
-        left: str | None = None
-        if record.kind != "track":
-            move = move_of(record)
-            if move is not None:
-                left = self._take_move(move, record)
-        self._waiting.discard(record.identity)
+    def _take_event(self, at: int, record: Record, import_id: str) -> None:
+        """Take a ``track`` record, by far the most frequent."""
+        if self._waiting:
+            self._waiting.discard(record.identity)
+        account, member, user_id = self._concerned(record)
+        plan = self.catalog.plan
+        counted = plan.by_event.get(record.name, ())
+        if counted:
+            affected = [account] if member is None else [member, account]
+        else:
+            affected = self._affected(record, account, member)
+        for work in affected:
+            self._step_for(work, at, record)
+        taken = plan.taken(record, user_id) if counted else []
+        event = Event(at, at != record.at, taken)
+        apply_event_to_account(account.state, event, plan, user_id)
+        account.touch(at)
+        if member is not None:
+            apply_event(member.state, event, plan)
+            member.touch(at)
+        if record.history:
+            self._judge_all(affected, record, at, import_id)
+        else:
+            self._judge_or_wait(affected, (at, record), account.state, counted)
+
+    def _judge_or_wait(
+        self, works: list[Work], event: tuple[int, Record], account: State, counted: Sequence[Counted]
+    ) -> None:
+        """Judge subjects after an event; where it changes nothing that can wait for the last one of the batch."""
+        at, record = event
+        newest = self.catalog.rules
+        for work in works:
+            standing, subject = work.standing, work.judged
+            if (
+                subject is not None
+                and subject.account is account
+                and subject.state.first != at
+                and standing.definition == newest.number
+                and standing.at >= newest.live_at
+                and is_quiet(subject, standing, counted, at if at > standing.at else standing.at)
+            ):
+                self._pending[work] = (at, record.id)
+            else:
+                self._pending.pop(work, None)
+                self._judge_all([work], record, at, "")
+
+    def _is_of_newest(self, standing: Standing) -> bool:
+        """Whether a standing was judged by the newest definition, so that no later one comes into force."""
+        newest = self.catalog.rules
+        return standing.definition == newest.number and standing.at >= newest.live_at
+
+    def _settle(self) -> None:
+        """Judge those whose judgement waited, as of their last event."""
+        while self._pending:
+            self._judge(*self._pending.popitem())
+
+    def _concerned(self, record: Record) -> tuple[Work, Work | None, str]:
+        """Return the account and the member that a record counts for, and who that member is."""
         key = (record.account_id, record.user_id)
         account_id, user_id = self.aliases.resolve(key) if self.aliases.moves else key
-        at = record.counted_at
-        account = self.works[account_id, ""]
-        member = self.works.get((account_id, user_id)) if user_id else None
+        return self.works[account_id, ""], self.works.get((account_id, user_id)) if user_id else None, user_id
+
+    def _take_saying(self, at: int, record: Record, import_id: str) -> None:
+        """Take any other record."""
+        self._settle()
+        move = move_of(record)
+        left = self._take_move(move, record) if move is not None else None
+        self._waiting.discard(record.identity)
+        account, member, user_id = self._concerned(record)
         affected = self._affected(record, account, member)
-        if left is not None and left != account_id:
+        if left is not None and left != account.row.account_id:
             affected += self._known_members(left)
         for work in affected:
-            self._step_for(work, record)
+            self._step_for(work, at, record)
         plan = self.catalog.plan
         apply_to_account(account.state, record, plan, user_id)
-        account.touch(day_of(at))
+        account.touch(at)
         if member is not None:
             apply_to_member(member.state, record, plan, user_id)
-            member.touch(day_of(at))
+            member.touch(at)
         if record.kind in _STEERING:
             account.is_ledger_changed = True
             if member is not None:
@@ -323,10 +337,10 @@ class Fold:
         everybody = [work for key, work in self.works.items() if key[0] == account_id and not work.is_moved]
         return [work for work in everybody if work.row.first_day is not None]
 
-    def _step_for(self, work: Work, record: Record) -> None:
+    def _step_for(self, work: Work, at: int, record: Record) -> None:
         """Step a subject to a record; to the present for imported history, of which nothing is concluded before."""
         if not record.history:
-            self._step(work, record.counted_at)
+            self._step(work, at)
         elif not work.row.import_id:
             self._step(work, self.now)
 
@@ -337,24 +351,25 @@ class Fold:
             if record.history:
                 self._hold(work, import_id)
             else:
-                before = work.standing
-                instant = at if at > before.at else before.at
-                rules = self.catalog.timeline.at(instant)
-                after = judge(rules, self.judged(work), instant, before, record.id)
-                if (
-                    after.tier != before.tier
-                    or after.reached is not before.reached
-                    or after.episode is not before.episode
-                ):
-                    self._note(work, Change(before, after, at, record.id))
-                work.standing = after
-                work.row.next_change = after.next_change
+                self._judge(work, (at, record.id))
+
+    def _judge(self, work: Work, event: tuple[int, str]) -> None:
+        """Judge a subject after an event: its instant, and its id."""
+        at, cause = event
+        before = work.standing
+        instant = at if at > before.at else before.at
+        after = judge(self.catalog.timeline.at(instant), self.judged(work), instant, before, cause)
+        if after.tier != before.tier or after.reached is not before.reached or after.episode is not before.episode:
+            self._note(work, Change(before, after, at, cause))
+        work.standing = after
+        work.row.next_change = after.next_change
 
     def _hold(self, work: Work, import_id: str) -> None:
         """Judge a subject no more until its import ends."""
         work.is_changed = True
         work.row.import_id = import_id
-        work.standing = replace(work.standing, next_change=FOREVER)
+        if work.standing.next_change != FOREVER:
+            work.standing = replace(work.standing, next_change=FOREVER)
         work.row.next_change = FOREVER if import_id else self.now
 
     def judged(self, work: Work) -> Judged:
@@ -366,35 +381,21 @@ class Fold:
 
     def _step(self, work: Work, to: int) -> None:
         standing = work.standing
+        if to < standing.next_change and self._is_of_newest(standing):
+            return
+        if work in self._pending:
+            self._judge(work, self._pending.pop(work))
+            standing = work.standing
         if self.catalog.timeline.is_due(standing, to):
             for change in advance(self.catalog.timeline, self.judged(work), standing, to):
                 self._note(work, change)
 
     def _note(self, work: Work, change: Change) -> None:
         """Write down what a judgement changed."""
-        before, after = change.before, change.after
-        work.standing = after
-        work.row.next_change = after.next_change
+        work.standing = change.after
+        work.row.next_change = change.after.next_change
         work.is_changed = True
-        account_id, user_id = work.row.key
-        if after.tier != before.tier:
-            is_late = change.at < before.at
-            tiers = (before.tier, after.tier, after.score, after.definition, is_late)
-            self.transitions.append(Transition(account_id, user_id, change.at, self.now, change.cause, *tiers))
-        if after.reached is not before.reached:
-            for key in after.reached.keys() - before.reached.keys():
-                self.reached.append(Reached(account_id, user_id, key, after.reached[key], after.definition))
-        if after.episode is not before.episode:
-            self._note_episode(work, before, after)
-
-    def _note_episode(self, work: Work, before: Standing, after: Standing) -> None:
-        episode = after.episode
-        if episode is not None and episode != before.episode:
-            row = EpisodeRow(
-                work.row.account_id, work.row.user_id, episode.started_at, episode.goal, episode.tier,
-                episode.definition, episode.cause, episode.ended_at, episode.end_reason,
-            )  # fmt: skip
-            self.episodes[work.row.key, episode.started_at] = row
+        self.conclusions.note(work.row.key, change)
 
     def _take_move(self, move: Move, record: Record) -> str | None:
         """Let a member's records count for another; return the account that lost them, if it was counted anew."""
@@ -407,7 +408,7 @@ class Fold:
             return None
         for key, work in self.works.items():
             if key[0] in (source[0], before[0], target[0]) and not work.is_moved:
-                self._step_for(work, record)
+                self._step_for(work, record.counted_at, record)
         if self.aliases.resolve(before) == target:
             if before[0] != target[0]:
                 self._join((before[0], ""), (target[0], ""), (before[1], target[1]))
@@ -452,10 +453,12 @@ class Fold:
     def _take_reports(self, reports: Sequence[Record]) -> None:
         """Write down what people did with nudges; each report counts once."""
         works = [self.works[self.aliases.resolve((each.account_id, each.user_id))] for each in reports]
-        rows = [_exposure(record, work, self.catalog.number) for record, work in zip(reports, works, strict=True)]
+        rows = [
+            exposure_of(record, work.row.key, self.catalog.number) for record, work in zip(reports, works, strict=True)
+        ]
         for record, work, is_new in zip(reports, works, self.transaction.add_exposures(rows), strict=True):
             if is_new:
-                work.ledger = _reported(work.ledger, record)
+                work.ledger = reported(work.ledger, record)
                 work.is_ledger_changed = True
 
     def _fill(self, work: Work) -> None:
@@ -473,19 +476,3 @@ def _widen(row: SubjectRow, other: SubjectRow) -> None:
     """Let a row's span of days take in another's."""
     days = [day for each in (row, other) for day in (each.first_day, each.last_day) if day is not None]
     row.first_day, row.last_day = min(days, default=None), max(days, default=None)
-
-
-def _exposure(record: Record, work: Work, definition: int) -> Exposure:
-    data = record.data
-    return Exposure(
-        work.row.account_id, work.row.user_id, record.id, str(data.get("kind", "")), record.name,
-        str(data.get("variant", "")), str(data.get("placement", "")), record.counted_at, definition,
-    )  # fmt: skip
-
-
-def _reported(ledger: Ledger, record: Record) -> Ledger:
-    kind = str(record.data.get("kind", ""))
-    if kind == "claimed":
-        return with_offer(ledger, Offer(record.counted_at, record.name), None)
-    until = record.data.get("until", 0)
-    return with_report(ledger, record.name, kind, record.counted_at, until=until if isinstance(until, int) else 0)

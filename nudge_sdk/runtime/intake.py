@@ -13,7 +13,7 @@ import msgspec
 
 from nudge_sdk.errors import StoreBusyError, StoreError
 from nudge_sdk.rules.records import Record
-from nudge_sdk.rules.state import CAPACITY, Capacity
+from nudge_sdk.rules.tallies import CAPACITY, Capacity
 from nudge_sdk.rules.times import DAY, to_iso
 from nudge_sdk.runtime.catalog import Catalog, learn_to_read
 from nudge_sdk.runtime.fold import Fold, MovedMeanwhileError
@@ -149,21 +149,27 @@ class Intake:
             StoreError: The store refused; nothing was taken.
         """
 
-        folds: list[Fold] = []
+        return self._take(records, wait, position, import_id)[1]
 
-        def work(transaction: Transaction, catalog: Catalog) -> list[SubjectRow]:
+    def take_counting(self, records: Sequence[Record], *, wait: float, import_id: str) -> int:
+        """Fold records in as ``take`` does; how many were not in the store before, nor twice among these."""
+        return self._take(records, wait, None, import_id)[0].new
+
+    def _take(
+        self, records: Sequence[Record], wait: float, position: Position | None, import_id: str
+    ) -> tuple[Fold, list[SubjectRow]]:
+        def work(transaction: Transaction, catalog: Catalog) -> tuple[Fold, list[SubjectRow]]:
             fold = Fold(transaction, catalog, self.clock(), warm=self._warm)
-            folds.append(fold)
             rows = fold.take(records, import_id=import_id) if records else []
             if position is not None:
                 transaction.put_position(position.journal, position.offset)
-            return rows
+            return fold, rows
 
         began = time.perf_counter()
-        rows = self._with_present_catalog(work, wait)
+        fold, rows = self._with_present_catalog(work, wait)
         self._timed(FOLD, began)
-        self._keep(folds[-1])
-        return rows
+        self._keep(fold)
+        return fold, rows
 
     def take_lines(self, lines: Sequence[bytes], position: Position, *, wait: float) -> list[SubjectRow]:
         """Fold lines of a journal in; what cannot be read or stored is set aside with its reason, the rest goes on."""

@@ -7,6 +7,7 @@ import threading
 from nudge_sdk.rules.ledger import Ledger, unpack_ledger
 from nudge_sdk.rules.standing import UNJUDGED, Judged, decode_standing
 from nudge_sdk.rules.state import unpack
+from nudge_sdk.rules.times import DAY
 from nudge_sdk.store.protocol import Key, SubjectRow
 
 
@@ -32,10 +33,10 @@ class Work:
         """Whether nothing was ever said of this subject."""
         return not (self.is_changed or self.is_ledger_changed or self.row.state or self.row.ledger)
 
-    def touch(self, day: int) -> None:
-        """Widen the span of days that this subject's records lie on."""
+    def touch(self, at: int) -> None:
+        """Widen the span of days that this subject's records lie on, by the instant of one."""
         self.is_changed = True
-        row = self.row
+        row, day = self.row, at // DAY
         if row.first_day is None or day < row.first_day:
             row.first_day = day
         if row.last_day is None or day > row.last_day:

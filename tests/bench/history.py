@@ -14,7 +14,7 @@ from statistics import median
 
 from nudge_sdk import NudgeClient
 from nudge_sdk.rules.records import Record
-from nudge_sdk.rules.state import CAPACITY
+from nudge_sdk.rules.tallies import CAPACITY
 from nudge_sdk.rules.times import DAY
 from tests.bench.decide import ask, forget
 from tests.bench.harness import Figure, Limit, Scale, by_turns, each_call, in_words, ratios, seconds_a_call

@@ -14,7 +14,7 @@ from nudge_sdk import Definition
 from nudge_sdk.documents import read_definition
 from nudge_sdk.importing import Columns, ImportRun, Rejects, RowMaker, read_csv
 from nudge_sdk.rules.records import PERSONAL
-from nudge_sdk.rules.state import CAPACITY
+from nudge_sdk.rules.tallies import CAPACITY
 from nudge_sdk.rules.times import DAY, SECOND
 from tests.bench.decide import prepare
 from tests.bench.harness import Figure, Limit, Scale

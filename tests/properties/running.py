@@ -9,7 +9,8 @@ from nudge_sdk.rules.definition import Definition
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.replay import Course, replay
 from nudge_sdk.rules.standing import Judged, Standing, decode_standing
-from nudge_sdk.rules.state import CAPACITY, Capacity, canonical, unpack
+from nudge_sdk.rules.state import canonical, unpack
+from nudge_sdk.rules.tallies import CAPACITY, Capacity
 from nudge_sdk.rules.times import DAY
 from nudge_sdk.runtime.intake import Intake
 from nudge_sdk.runtime.publishing import make_live, publish

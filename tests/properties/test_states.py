@@ -11,12 +11,14 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nudge_sdk.rules.amounts import to_amount, value_hash
 from nudge_sdk.rules.compiled import Rules
 from nudge_sdk.rules.conditions import Signal
 from nudge_sdk.rules.counting import apply_to_account, apply_to_member
 from nudge_sdk.rules.records import PERSONAL, Record
 from nudge_sdk.rules.signals import Plan
-from nudge_sdk.rules.state import CAPACITY, State, canonical, pack, to_amount, unpack, value_hash
+from nudge_sdk.rules.state import State, canonical, pack, unpack
+from nudge_sdk.rules.tallies import CAPACITY
 from nudge_sdk.rules.times import DAY, HOUR
 from nudge_sdk.runtime.checking import check_data
 from nudge_sdk.runtime.intake import decode_record, encode_record

@@ -28,7 +28,8 @@ from nudge_sdk.rules.definition import (
 from nudge_sdk.rules.explaining import ReasonLine, StandingReport, explain_standing
 from nudge_sdk.rules.records import Kind, Record
 from nudge_sdk.rules.standing import UNJUDGED, Episode, Judged, Standing, judge
-from nudge_sdk.rules.state import Capacity, State
+from nudge_sdk.rules.state import State
+from nudge_sdk.rules.tallies import Capacity
 from nudge_sdk.rules.times import DAY, to_iso, to_micros
 
 NOON = to_micros("2026-03-05T12:00:00Z")

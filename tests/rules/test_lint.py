@@ -8,7 +8,7 @@ import pytest
 from nudge_sdk.rules.authoring import parse_definition
 from nudge_sdk.rules.definition import Definition
 from nudge_sdk.rules.lint import Finding, is_blocking, lint, smallest_sets
-from nudge_sdk.rules.state import CAPACITY
+from nudge_sdk.rules.tallies import CAPACITY
 
 POINTS = {"high": 5, "medium": 3, "context": 2, "hygiene": 1}
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from nudge_sdk import NudgeClient, Options
-from nudge_sdk.rules.state import Capacity
+from nudge_sdk.rules.tallies import Capacity
 from tests.torture.product import PLACEMENT, account_of
 
 A_PROFILE = 5
