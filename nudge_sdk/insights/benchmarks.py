@@ -41,7 +41,7 @@ WELL, LOOSE = "pql_to_paid", "pql_to_paid_loose"
 """Keys of the two that judge: PQLs that convert more often than ``low`` of the first are well calibrated, and those
 that convert less often than ``high`` of the second are too loose."""
 
-_S1, _S2, _S4 = "S1, an article on product-qualified leads", "S2, another one", "S4, a third one"
+_S1, _S2, _S4 = (f"{which} article on product-qualified leads" for which in ("one", "a second", "a third"))
 _DISAGREE = "The sources disagree about what PQLs are compared with, and how much better they do."
 DEFAULTS = (
     Benchmark(
