@@ -14,6 +14,7 @@ from nudge_sdk.insights.journeys import ensure_fresh, refreshed_at
 from nudge_sdk.insights.kept_reports import Kept, keep_report, kept_report
 from nudge_sdk.insights.preparing import has_many_events, make_kept
 from nudge_sdk.insights.questions import Question, Source
+from nudge_sdk.insights.replaying import needs_replay
 from nudge_sdk.insights.tables import Tables, opened_tables
 from nudge_sdk.store.protocol import Store
 from nudge_sdk.store.sql_store import SqlStore
@@ -106,7 +107,7 @@ def report_page(template: str, make: Callable[[Tables], dict[str, Any]], *, stat
         if as_of is None:
             return _unavailable(template, _NOT_COUNTED)
         with opened_tables(store=store.sqlalchemy_url) as tables:
-            found = make(tables)
+            found = {"has_unreplayed": _has_unreplayed(), **make(tables)}
     except ImportError as error:
         return _unavailable(template, f"{_NEEDED}{_INSTALL} ({error.name} is missing).")
     except SetupError as error:
@@ -174,7 +175,14 @@ def _here() -> str:
 
 def _shown(template: str, kept: Kept[Report], context: dict[str, Any], newer: dict[str, Any] | None = None) -> Response:
     is_by_live = kept.definition == live_rules().number
-    known = {"problem": "", "as_of": kept.at, "newer": newer, "is_by_live": is_by_live, **context}
+    known: dict[str, Any] = {
+        "problem": "",
+        "as_of": kept.at,
+        "newer": newer,
+        "is_by_live": is_by_live,
+        "has_unreplayed": _has_unreplayed(),
+    }
+    known |= context
     return page(template, block="results", **known)
 
 
@@ -191,6 +199,11 @@ def _made(tables: Tables, question: Question[Report], show: Callable[[Report], d
 
 def _newer(question: Question[Report], kept: Kept[Report], failure: str) -> dict[str, Any]:
     return {"name": question.name, "than": kept.at, "definition": kept.definition, "back": _here(), "failure": failure}
+
+
+def _has_unreplayed() -> bool:
+    """Whether imported history still has to be replayed, so that people qualified when it happened."""
+    return needs_replay(current_client().store, live_rules())
 
 
 def _as_of(store: Store, now: int) -> int | None:

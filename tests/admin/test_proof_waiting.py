@@ -19,6 +19,8 @@ from nudge_sdk.demo.clock import DemoClock
 from nudge_sdk.errors import SetupError
 from nudge_sdk.insights import preparing
 from nudge_sdk.insights.preparing import prepare
+from nudge_sdk.insights.replaying import replay_history
+from nudge_sdk.store.journey_rows import note_import
 from tests.admin.conftest import admin_of, browser_of
 from tests.admin.made_up import NOW, made_up_client
 from tests.admin.test_milestones import text_of
@@ -163,6 +165,21 @@ def test_why_a_report_cannot_be_made_is_said(app: Flask, viewer: FlaskClient, mo
     page = viewer.get("/signals/?unit=member").text
     assert "pip install" in page
     assert "This cannot be told yet" in page
+
+
+@pytest.mark.parametrize("path", ["/funnel/", "/accuracy/", "/calibration/", "/trend/", "/economics/"])
+def test_imported_history_that_waits_is_told_of_with_what_to_run(
+    made_up_client: NudgeClient, viewer: FlaskClient, path: str
+) -> None:
+    prepared(made_up_client)
+    waits = "Imported history waits to be replayed"
+    assert waits not in viewer.get(path).text
+    note_import(made_up_client.store, made_up_client.now())
+    page = viewer.get(path).text
+    assert waits in page
+    assert "<code>nudge refresh</code>" in page
+    replay_history(made_up_client.store, made_up_client.intake.current().rules, made_up_client.now())
+    assert waits not in viewer.get(path).text
 
 
 def test_jobs_are_done_once_each_and_one_after_the_other() -> None:
