@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from tests.bench.obstacles import obstacles
+
 HEAD = """# How fast
 
 Measured by `make bench`, which writes this page: everything in one run, ours and what it is compared with by turns. A
@@ -35,7 +37,9 @@ def table(lines: Iterable[str]) -> str:
     rows = [_row(COLUMNS), _row(["---"] * len(COLUMNS)), *(_row(_cells(figure)) for figure in figures)]
     about = "".join(f"\nThe machine: {_machine(each)}.\n" for each in machines[:1])
     quick = QUICK if any(each.get("quick") for each in machines) else ""
-    return f"{HEAD}{about}{quick}\n" + "\n".join(rows) + f"\n\n{_summary(figures)}\n"
+    page = f"{HEAD}{about}{quick}\n" + "\n".join(rows) + f"\n\n{_summary(figures)}\n"
+    why = obstacles(figures)
+    return f"{page}\n{why}" if why else page
 
 
 def shown(value: float, form: str) -> str:

@@ -46,6 +46,12 @@ def test_a_figure_without_a_reach_is_told_only() -> None:
     assert "| shown | told only: times | 2× |  | – |" in page(TOLD)
 
 
+def test_what_stands_in_the_way_is_told_of_what_is_missed_only() -> None:
+    missed = HELD._replace(name="decide", limit=Limit("at most", 1 / 100))
+    assert "## What stands in the way\n\n- **`this`**: A decision says" in page(missed, MISSED)
+    assert "What stands in the way" not in page(HELD, TOLD)
+
+
 def test_something_besides_the_median_can_make_a_figure_miss() -> None:
     assert "**missed**" in page(HELD._replace(holds=False))
 
