@@ -6,7 +6,7 @@ BENCH_READY := .venv/.installed-bench
 SPARK := .venv-spark
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test needs lint format wheel-check bench torture cluster
+.PHONY: help demo test coverage needs lint format wheel-check bench torture cluster
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -14,8 +14,11 @@ help: ## show this list
 demo: $(READY) ## serve the demo: a small product with the SDK inside
 	$(BIN)/nudge demo $(ARGS)
 
-test: needs ## run the tests with branch coverage, two parts at a time; some of them: make test ARGS="-k journal"
-	$(if $(ARGS),$(BIN)/python -m pytest $(ARGS) --cov,$(BIN)/python -m tests.run)
+test: needs ## run the tests, two parts at a time; some of them: make test ARGS="-k journal"; with the wheel: WHEEL=1
+	$(BIN)/python -m $(if $(ARGS),pytest $(ARGS),tests.run $(if $(WHEEL),--wheel))
+
+coverage: needs ## run the tests with the branch coverage of everything, which takes longer
+	$(BIN)/python -m $(if $(ARGS),pytest $(ARGS) --cov,tests.run --cov)
 
 needs: $(READY) ## see to what the tests need: Chromium and PostgreSQL's programs
 	@$(BIN)/python -m tests.browser.chromium >/dev/null 2>&1 || $(install_chromium)

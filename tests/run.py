@@ -1,11 +1,15 @@
-"""Run all tests, two parts at a time, then those that measure or kill, alone. ``python -m tests.run``
+"""Run all tests, two parts at a time, then those that measure time, alone. ``python -m tests.run``
 
 A machine with two cores is done in little more than half the time. What is timed in the last part is timed undisturbed;
 the soak, which waits most of its two minutes, runs beside the others.
+
+The core's branch coverage by its own tests is told at the end. ``--cov`` tells that of everything by all tests, which
+takes longer: its tracer doubles the time of whatever runs. ``--wheel`` tries the wheel as well, as one more part.
 """
 
 from __future__ import annotations
 
+import compileall
 import os
 import subprocess
 import sys
@@ -18,61 +22,84 @@ ROOT = HERE.parent
 
 PARTS = {
     "browser": ("browser",),
-    "runtime": ("runtime", "properties", "rules"),
-    "admin": ("admin",),
-    "insights": ("insights",),
     "others": (),
-    "store": ("importing", "store"),
+    "insights": ("insights",),
+    "admin": ("admin",),
+    "core": ("rules", "runtime", "properties"),
+    "store": ("store", "importing", "fleet", "torture"),
 }
 """The folders whose tests run in one process, those that take longest first; what stands nowhere is of the others."""
 
-ALONE = ("fleet", "torture")
-"""Folders whose tests run with nothing else beside them."""
+SOAK = "torture/test_soak.py"
+ALONE = ("fleet/test_publication.py", "fleet/test_sweep.py", "torture/test_away.py", "torture/test_storm.py")
+"""Tests of how long something takes: nothing runs beside them."""
 
-SOAK = "test_soak.py"
+COVERED = ("core", "store")
+CORE = ("nudge_sdk/rules", "nudge_sdk/runtime", "nudge_sdk/store")
+"""What is measured, by which parts, when not everything is."""
+
 AT_ONCE = 2
 
 
 def parts() -> dict[str, list[str]]:
     """Return what each part runs, every test file in exactly one of them."""
-    names = {folder: name for name, folders in {**PARTS, "alone": ALONE}.items() for folder in folders}
+    names = {folder: name for name, folders in PARTS.items() for folder in folders}
+    names |= {SOAK: "soak", **dict.fromkeys(ALONE, "alone")}
     found: dict[str, list[str]] = {name: [] for name in (*PARTS, "soak", "alone")}
     for path in sorted(HERE.rglob("test_*.py")):
-        name = names.get(path.relative_to(HERE).parts[0], "others")
-        found["soak" if path.name == SOAK else name].append(str(path.relative_to(ROOT)))
+        place = path.relative_to(HERE)
+        name = names.get(place.as_posix()) or names.get(place.parts[0], "others")
+        found[name].append(str(path.relative_to(ROOT)))
     return found
 
 
-def main() -> int:
+def commands(folder: str, *, is_all_covered: bool, has_wheel: bool) -> dict[str, list[str]]:
+    """Return the arguments for Python that run each part.
+
+    Args:
+        folder: For what pytest keeps.
+        is_all_covered: Whether everything is measured, not the core alone.
+        has_wheel: Whether the wheel is a part too.
+    """
+    found = {}
+    for name, paths in parts().items():
+        measured = ["--cov"] if is_all_covered else [f"--cov={core}" for core in CORE] if name in COVERED else []
+        found[name] = ["-m", "pytest", *paths, *measured, "--cov-report=", "-o", f"cache_dir={folder}/{name}"]
+    return {**({"wheel": ["-m", "tests.packaging.wheel_check"]} if has_wheel else {}), **found}
+
+
+def main(*options: str) -> int:
     """Run everything; return 0 if all passed."""
-    given = parts()
+    # The tests start hundreds of processes, each of which would compile what it imports.
+    for package in ("nudge_sdk", "admin", "tests"):
+        compileall.compile_dir(ROOT / package, quiet=1)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(AT_ONCE + 1) as beside:
-        soak = beside.submit(_quiet, folder, "soak", given["soak"])
+        given = commands(folder, is_all_covered="--cov" in options, has_wheel="--wheel" in options)
+        alone, soak = given.pop("alone"), beside.submit(_quiet, folder, "soak", given.pop("soak"))
         with ThreadPoolExecutor(AT_ONCE) as two:
-            running = [two.submit(_quiet, folder, name, given[name]) for name in PARTS]
+            running = [two.submit(_quiet, folder, name, command) for name, command in given.items()]
             results = [each.result() for each in running]
         results.append(soak.result())
         print("== the tests that run alone", flush=True)
-        results.append(_pytest(folder, "alone", given["alone"]))
+        results.append(_run(folder, "alone", alone))
         _report(folder)
     print("== all passed" if not any(results) else "== NOT ALL PASSED", flush=True)
     return int(any(results))
 
 
-def _quiet(folder: str, name: str, paths: list[str]) -> int:
+def _quiet(folder: str, name: str, command: list[str]) -> int:
     """Run a part, and print what it said once it is done."""
     print(f"== {name} begins; what it says comes when it is done", flush=True)
     out = Path(folder, f"{name}.txt")
     with out.open("wb") as stream:
-        result = _pytest(folder, name, paths, stdout=stream, stderr=subprocess.STDOUT)
+        result = _run(folder, name, command, stdout=stream, stderr=subprocess.STDOUT)
     print(f"== {name}\n{out.read_text(encoding='utf-8', errors='replace')}", flush=True)
     return result
 
 
-def _pytest(folder: str, name: str, paths: list[str], **streams: object) -> int:
-    command = [sys.executable, "-m", "pytest", *paths, "--cov", "--cov-report=", "-o", f"cache_dir={folder}/{name}"]
+def _run(folder: str, name: str, command: list[str], **streams: object) -> int:
     environment = {**os.environ, "COVERAGE_FILE": f"{folder}/.coverage.{name}"}
-    return subprocess.run(command, cwd=ROOT, env=environment, check=False, **streams).returncode  # type: ignore[call-overload,no-any-return]
+    return subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, check=False, **streams).returncode  # type: ignore[call-overload,no-any-return]
 
 
 def _report(folder: str) -> None:
@@ -82,4 +109,4 @@ def _report(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))
