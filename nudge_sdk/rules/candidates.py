@@ -42,11 +42,12 @@ class Candidate:
         fixed: What of its audience neither time nor the request can change.
         live: What is left of its audience; both have to hold.
         is_scheduled: Whether its schedule bounds it at all.
+        is_plain: Whether nothing but answers, goals, the episode and the audience can rule it out between two events.
     """
 
     __slots__ = (
         "audience", "dismiss", "ends_at", "fixed", "goal", "hide", "is_critical", "is_help", "is_offered",
-        "is_scheduled", "key", "lifetime", "limits", "live", "needs_episode", "nudge", "order", "starts_at",
+        "is_plain", "is_scheduled", "key", "lifetime", "limits", "live", "needs_episode", "nudge", "order", "starts_at",
         "tag_limits", "tags", "trigger",
     )  # fmt: skip
 
@@ -71,7 +72,12 @@ class Candidate:
         self.starts_at = _instant(schedule.starts_at, 0) if schedule else 0
         self.ends_at = _instant(schedule.ends_at, FOREVER) if schedule else FOREVER
         self.is_scheduled = bool(schedule and (schedule.starts_at or schedule.ends_at))
+        self.is_plain = self.is_offered and self.lifetime > 0 and self._is_unbound()
         self.order = (not self.is_critical, -nudge.priority)
+
+    def _is_unbound(self) -> bool:
+        is_stopped = self.nudge.is_paused or self.hide is not None or self.is_scheduled or bool(self.tag_limits)
+        return not is_stopped and all(limit.most > 0 and not limit.per_account for limit in self.limits)
 
 
 class Placements:

@@ -25,7 +25,8 @@ def shortlist(placements: Placements, placement: str, person: Person, facts: Fac
     """Return the candidates that have to be looked at with each decision, and the others with why."""
     candidates = placements.by_placement.get(placement, ())
     offered = {offer.nudge for offer in person.account_ledger.recent}
-    verdicts = tuple(_verdict(candidate, person, facts, offered) for candidate in candidates)
+    judge = _verdict if person.opted_out else _usual_verdict
+    verdicts = tuple([judge(candidate, person, facts, offered) for candidate in candidates])
     known = placements.shortlists.get((placement, verdicts))
     if known is None:
         if len(placements.shortlists) >= _MOST_KEPT:
@@ -48,6 +49,20 @@ def _sorted_apart(candidates: tuple[Candidate, ...], verdicts: tuple[_Verdict, .
         is_spent = verdict is Reason.NOT_TARGETED and not candidate.is_critical
         throttled[candidate.key] = Reason.THROTTLED if is_spent else verdict
     return Shortlist(tuple(kept), tuple(ready), out, throttled)
+
+
+def _usual_verdict(candidate: Candidate, person: Person, facts: Facts, offered: set[str]) -> _Verdict:
+    """Return the verdict on a candidate for somebody who said no to nothing; most candidates are plain."""
+    if not candidate.is_plain:
+        return _verdict(candidate, person, facts, offered)
+    if candidate.key in person.ledger.answers:
+        return None
+    if candidate.goal:
+        if candidate.goal in person.met_goals:
+            return Reason.GOAL_MET
+        if not fits_episode(candidate, person):
+            return Reason.NOT_TARGETED
+    return _HOLDS if candidate.fixed is None or candidate.fixed(facts) else Reason.NOT_TARGETED
 
 
 def _verdict(candidate: Candidate, person: Person, facts: Facts, offered: set[str]) -> _Verdict:
