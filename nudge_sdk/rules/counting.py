@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
-from nudge_sdk.rules.records import Record
+from nudge_sdk.rules.records import PERSONAL, Record
 from nudge_sdk.rules.signals import Plan
 from nudge_sdk.rules.state import State, Taken, write
 from nudge_sdk.rules.times import day_of
@@ -13,16 +13,19 @@ TRAIT_KINDS = frozenset({"identify", "group", "left", "alias", "convert", "churn
 """Kinds after which traits, goals or memberships differ, so that what depends on them is judged anew."""
 
 
+OPTS = frozenset({"opt_out", "opt_in"})
+
+
 def may_matter(state: State, record: Record, plan: Plan, user_id: str, *, is_account: bool) -> bool:
     """Whether a record can change anything a standing looks at."""
     if record.kind != "track":
-        return True
+        return not is_account or _is_of_person(record)
     if record.name in plan.by_event or state.first is None or record.counted_at < state.first:
         return True
     return is_account and state.members.get(user_id, -1) < day_of(record.counted_at)
 
 
-class Event(NamedTuple):
+class Event(msgspec.Struct, frozen=True):
     """A ``track`` record, read once for its member and its account.
 
     Attributes:
@@ -38,10 +41,10 @@ class Event(NamedTuple):
 
 def apply_event(state: State, event: Event, plan: Plan) -> None:
     """Apply an event to the state of its member."""
-    at, is_clamped, taken = event
-    state.note_event(at, is_clamped=is_clamped)
-    for signal, found in taken:
-        state.count(signal, at, found, plan.capacity)
+    at, capacity = event.at, plan.capacity
+    state.note_event(at, is_clamped=event.is_clamped)
+    for signal, taken in event.taken:
+        state.count(signal, at, taken, capacity)
 
 
 def apply_event_to_account(state: State, event: Event, plan: Plan, user_id: str) -> None:
@@ -65,8 +68,8 @@ def apply_to_member(state: State, record: Record, plan: Plan, user_id: str) -> N
         _write_traits(state, record, plan)
     elif kind in ("convert", "churn"):
         _write_goal(state, record, plan)
-    elif kind in ("opt_out", "opt_in"):
-        write(state.opted_out, record.name, (record.counted_at, record.id, kind == "opt_out"), plan.capacity)
+    elif kind in OPTS:
+        _write_opt(state, record, plan)
 
 
 def apply_to_account(state: State, record: Record, plan: Plan, user_id: str) -> None:
@@ -80,6 +83,17 @@ def apply_to_account(state: State, record: Record, plan: Plan, user_id: str) -> 
             write(state.left, user_id, (record.counted_at, record.id, kind == "left"), plan.capacity)
     elif kind in ("convert", "churn"):
         _write_goal(state, record, plan)
+    elif _is_of_person(record):
+        _write_opt(state, record, plan)
+
+
+def _is_of_person(record: Record) -> bool:
+    """Whether a personal account follows what its person says of nudges."""
+    return record.kind in OPTS and record.account_id.startswith(PERSONAL)
+
+
+def _write_opt(state: State, record: Record, plan: Plan) -> None:
+    write(state.opted_out, record.name, (record.counted_at, record.id, record.kind == "opt_out"), plan.capacity)
 
 
 def _write_traits(state: State, record: Record, plan: Plan) -> None:

@@ -59,12 +59,13 @@ class Judged:
         memo: What was last measured, or None.
     """
 
-    __slots__ = ("account", "facts", "memo", "signup", "state", "user_id")
+    __slots__ = ("account", "account_id", "facts", "memo", "signup", "state", "user_id")
 
     memo: Memo | None
 
-    def __init__(self, user_id: str, state: State, account: State) -> None:
+    def __init__(self, user_id: str, state: State, account: State, account_id: str = "") -> None:
         self.user_id = user_id
+        self.account_id = account_id
         self.state = state
         self.account = account
         self.refresh()
@@ -152,19 +153,28 @@ class Memo:
             self.judged = None
         if MEMBERS in touched:
             self.judged = None
-        is_same = True
-        for key in touched:
-            for index, _ in by.by_signal.get(key, ()):
-                before = self.points[index]
-                self._measure(subject, at, (index,))
-                is_same = is_same and self.points[index] == before
-        if is_same:
+        if self._measure_touched(subject, at):
             score, fit, mask, _, is_fading = self.found
             self.found = Found(score, fit, mask, min(self.changes), is_fading)
         else:
             self.judged = None
             self.found = self._total()
         self.until = min(self.found.next_change, (at // DAY + 1) * DAY)
+
+    def _measure_touched(self, subject: Judged, at: int) -> bool:
+        """Measure the milestones of signals that were counted; whether all contribute what they did."""
+        state, facts, signup, is_same = subject.state, subject.facts, subject.signup, True
+        facts.now = at
+        for key in state.touched:
+            for index, milestone in self.by.by_signal.get(key, ()):
+                before = self.points[index]
+                if before is None and state.tallies[key].total < milestone.least:
+                    continue
+                is_reached, self.changes[index] = milestone.probe(state, facts, at, signup)
+                points = milestone.points_at(state, at) if is_reached else None
+                if points != before:
+                    self.points[index], is_same = points, False
+        return is_same
 
     def is_turned(self, subject: Judged, counted: Counted, at: int) -> bool:
         """Whether a signal that was counted may have turned a milestone, or faded its points less."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -215,7 +215,7 @@ _decode = msgspec.msgpack.Decoder(_PackedTally).decode
 
 def pack_tally(tally: Tally) -> msgspec.Raw:
     """Return a tally as it stands in a packed state."""
-    packed = _PackedTally(
+    fields = (
         tally.total,
         tally.first,
         tally.last,
@@ -228,7 +228,7 @@ def pack_tally(tally: Tally) -> msgspec.Raw:
         tally.value_days,
         tally.value_times,
     )
-    return msgspec.Raw(_encode(packed))
+    return msgspec.Raw(_encode(fields))
 
 
 def unpack_tally(packed: msgspec.Raw) -> Tally:
@@ -257,11 +257,13 @@ def _narrowed(numbers: Sequence[int]) -> Sequence[int | str]:
     return [_narrow(number) for number in numbers]
 
 
-def _to_bytes(numbers: array[int]) -> bytes:
-    if sys.byteorder == "big":
-        numbers = array(numbers.typecode, numbers)
-        numbers.byteswap()
+def _swapped(numbers: array[int]) -> bytes:
+    numbers = array(numbers.typecode, numbers)
+    numbers.byteswap()
     return numbers.tobytes()
+
+
+_to_bytes: Callable[[array[int]], bytes] = array.tobytes if sys.byteorder == "little" else _swapped
 
 
 def _from_bytes(numbers: array[int], data: bytes) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Container, Iterable, Sequence
 
 from msgspec.structs import replace
 
+from nudge_sdk.rules.compiled import Rules
 from nudge_sdk.rules.counting import (
     Event,
     apply_event,
@@ -234,6 +235,8 @@ class Fold:
         """Take a ``track`` record, by far the most frequent."""
         if self._waiting:
             self._waiting.discard(record.identity)
+        if record.history:
+            self._settle()
         account, member, user_id = self._concerned(record)
         plan = self.catalog.plan
         counted = plan.by_event.get(record.name, ())
@@ -241,8 +244,11 @@ class Fold:
             affected = [account] if member is None else [member, account]
         else:
             affected = self._affected(record, account, member)
+        newest = self.catalog.rules
         for work in affected:
-            self._step_for(work, at, record)
+            standing = work.standing
+            if record.history or at >= standing.next_change or not _is_of(newest, standing):
+                self._step_for(work, at, record)
         taken = plan.taken(record, user_id) if counted else []
         event = Event(at, at != record.at, taken)
         apply_event_to_account(account.state, event, plan, user_id)
@@ -267,19 +273,13 @@ class Fold:
                 subject is not None
                 and subject.account is account
                 and subject.state.first != at
-                and standing.definition == newest.number
-                and standing.at >= newest.live_at
+                and _is_of(newest, standing)
                 and is_quiet(subject, standing, counted, at if at > standing.at else standing.at)
             ):
                 self._pending[work] = (at, record.id)
             else:
                 self._pending.pop(work, None)
                 self._judge_all([work], record, at, "")
-
-    def _is_of_newest(self, standing: Standing) -> bool:
-        """Whether a standing was judged by the newest definition, so that no later one comes into force."""
-        newest = self.catalog.rules
-        return standing.definition == newest.number and standing.at >= newest.live_at
 
     def _settle(self) -> None:
         """Judge those whose judgement waited, as of their last event."""
@@ -328,7 +328,7 @@ class Fold:
         found = []
         if member is not None and may_matter(member.state, record, plan, user_id, is_account=False):
             found.append(member)
-        if record.kind == "track" and may_matter(account.state, record, plan, user_id, is_account=True):
+        if may_matter(account.state, record, plan, user_id, is_account=True):
             found.append(account)
         return found
 
@@ -376,12 +376,12 @@ class Fold:
         """Return a subject ready to be judged."""
         account = self.works[work.row.account_id, ""].state
         if work.judged is None or work.judged.account is not account:
-            work.judged = Judged(work.row.user_id, work.state, account)
+            work.judged = Judged(work.row.user_id, work.state, account, work.row.account_id)
         return work.judged
 
     def _step(self, work: Work, to: int) -> None:
         standing = work.standing
-        if to < standing.next_change and self._is_of_newest(standing):
+        if to < standing.next_change and _is_of(self.catalog.rules, standing):
             return
         if work in self._pending:
             self._judge(work, self._pending.pop(work))
@@ -470,6 +470,11 @@ class Fold:
         row.evaluated_at = standing.at
         row.episode_at = standing.episode.started_at if standing.episode else None
         row.episode_ended_at = standing.episode.ended_at if standing.episode else None
+
+
+def _is_of(newest: Rules, standing: Standing) -> bool:
+    """Whether a standing was judged by the newest definition, so that no later one comes into force."""
+    return standing.definition == newest.number and standing.at >= newest.live_at
 
 
 def _widen(row: SubjectRow, other: SubjectRow) -> None:
