@@ -80,7 +80,7 @@ class Dump:
         plain = _restricted(canonical(state), self._rules.plan)
         if plain == _NOTHING:
             return b""
-        standing = judge(self._rules, Judged(key[1], state, account), self._at, UNJUDGED, BY_TIME)
+        standing = judge(self._rules, Judged(key[1], state, account, key[0]), self._at, UNJUDGED, BY_TIME)
         (self.tiers.members if key[1] else self.tiers.accounts)[standing.tier] += 1
         return _encode({"account": key[0], "user": key[1], "state": plain, **_concluded(standing)}) + b"\n"
 

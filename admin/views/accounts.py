@@ -79,7 +79,8 @@ def _report(rules: Rules, row: SubjectRow, state: State, now: int) -> StandingRe
     if is_personal(row.account_id):
         # The client takes no personal account by its name: that prefix is ours.
         standing = decode_standing(row.standing) if row.standing else UNJUDGED
-        return explain_standing(rules, Judged("", state, state), standing, now, account_id=row.account_id)
+        subject = Judged("", state, state, row.account_id)
+        return explain_standing(rules, subject, standing, now, account_id=row.account_id)
     report = current_client().standing(account=row.account_id)
     if report is None:
         abort(503, "The standing could not be read. Try again in a moment.")

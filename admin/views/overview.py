@@ -111,6 +111,6 @@ def _hot(rules: Rules, now: int) -> list[dict[str, Any]]:
 def _hot_line(rules: Rules, row: SubjectLine, now: int) -> dict[str, Any]:
     state = unpack(row.state)
     standing = decode_standing(row.standing) if row.standing else UNJUDGED
-    report = explain_standing(rules, Judged("", state, state), standing, now)
+    report = explain_standing(rules, Judged("", state, state, row.account_id), standing, now)
     name = state.plain_traits().get("name")
     return {"line": row, "name": name if isinstance(name, str) else "", "why": report.why_now}

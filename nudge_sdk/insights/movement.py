@@ -237,7 +237,7 @@ def _rows(store: Store) -> Iterator[tuple[SubjectRow, SubjectRow]]:
 
 
 def _subject(row: SubjectRow, account: State) -> Judged:
-    return Judged(row.user_id, unpack(row.state) if row.user_id else account, account)
+    return Judged(row.user_id, unpack(row.state) if row.user_id else account, account, row.account_id)
 
 
 def _standing(row: SubjectRow) -> Standing:

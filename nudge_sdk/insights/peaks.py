@@ -170,7 +170,7 @@ class _Walker:
 
     def __init__(self, key: Key, account: State) -> None:
         self.climb = Climb(account_id=key[0], user_id=key[1], warm=[], hot=[])
-        self.judged = Judged(key[1], State() if key[1] else account, account)
+        self.judged = Judged(key[1], State() if key[1] else account, account, key[0])
         self.next_change = FOREVER
 
     def look(self, rules: Rules, at: int) -> None:

@@ -169,7 +169,8 @@ class StandingReport(msgspec.Struct, frozen=True, kw_only=True):
         label: ``educate`` while nothing of the activation is reached (the milestones marked as aha, else the value
             milestones); ``assist`` when some of it is but a goal is still open; else empty.
         why_now: The most recent strong thing done.
-        reason: Why nothing is scored: ``opted_out`` of a member who said no to everything, who has no reasons then.
+        reason: Why nothing is scored: ``opted_out`` of a member who said no to everything, and of their personal
+            account; there are no reasons then.
     """
 
     account_id: str

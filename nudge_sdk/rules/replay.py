@@ -226,7 +226,7 @@ class _Run:
     def _judge(self, key: Key, at: int, cause: str) -> None:
         course = self.courses[key]
         account = self.courses[key[0], ""]
-        subject = Judged(key[1], course.state, account.state)
+        subject = Judged(key[1], course.state, account.state, key[0])
         course.note(judge(self.timeline.at(at), subject, at, course.standing, cause), at, cause)
 
     def _next_boundary(self, after: int) -> int:

@@ -21,6 +21,7 @@ from nudge_sdk.rules.measuring import (
     measure_earlier,
     signup_of,
 )
+from nudge_sdk.rules.records import PERSONAL
 from nudge_sdk.rules.state import State
 from nudge_sdk.rules.times import DAY, FOREVER, day_of, end_of_day
 
@@ -62,7 +63,8 @@ class Standing(msgspec.Struct, frozen=True, array_like=True):
         reached: Milestones that are reached, to the instant at which they were found to be.
         risen_at: When the tier last rose.
         episode: The latest episode of a member.
-        reason: Why nothing was scored: ``opted_out`` of a member who said no to everything; else empty.
+        reason: Why nothing was scored: ``opted_out`` of a member who said no to everything, and of their personal
+            account; else empty.
     """
 
     at: int
@@ -201,8 +203,10 @@ def join_standings(target: Standing, source: Standing) -> Standing:
 
 
 def is_opted_out(subject: Judged) -> bool:
-    """Whether a member said no to everything: to nudges, and to being scored."""
-    return bool(subject.state.opted_out) and subject.is_member and subject.state.is_opted_out()
+    """Whether a member said no to everything: to nudges, and to being scored; their personal account goes with them."""
+    if not subject.state.opted_out or not subject.state.is_opted_out():
+        return False
+    return subject.is_member or subject.account_id.startswith(PERSONAL)
 
 
 def met_goals(rules: Rules, subject: Judged) -> frozenset[str]:

@@ -66,7 +66,7 @@ def resting_view(rows: dict[Key, SubjectRow], key: Key, now: int, catalog: Catal
         return None
     states = [opened(row.state) for row in both]
     member, account = (
-        Seen(standing, unpack_ledger(row.ledger), Judged(row.user_id, state, states[1]))
+        Seen(standing, unpack_ledger(row.ledger), Judged(row.user_id, state, states[1], key[0]))
         for row, standing, state in zip(both, standings, states, strict=True)
     )
     view = _seen(key, (member, account), now, catalog, (both[0].ledger_version, both[1].ledger_version))

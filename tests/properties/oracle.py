@@ -117,6 +117,11 @@ class World:
         """Return the kind of the last record of these kinds and name, or an empty text."""
         return next((r.kind for r, _ in reversed(self.of.get(key, ())) if r.kind in kinds and r.name == name), "")
 
+    def said_no(self, key: Key) -> bool:
+        """Whether a member said no to everything, or an account is the personal one of somebody who did."""
+        is_person = bool(key[1]) or key[0].startswith("personal:")
+        return is_person and self.last_said(key, ("opt_out", "opt_in"), "") == "opt_out"
+
     def has_left(self, account_id: str, user_id: str) -> bool:
         """Whether a member left its account."""
         told = [record for record, user in self.of.get((account_id, ""), ()) if user == user_id]
@@ -281,7 +286,7 @@ def judge(world: World, key: Key, definition: Definition, at: int) -> Judgement:
     """Return what is said of a subject at an instant."""
     segment = segment_of(world, key, definition)
     thresholds = segment.member if key[1] else segment.account
-    if key[1] and world.last_said(key, ("opt_out", "opt_in"), "") == "opt_out":
+    if world.said_no(key):
         return Judgement(segment.key, 0, 0, "none", "none")
     score, fit, _ = evaluate(world, key, definition, at)
     entry = entered(world, key, definition, thresholds, at)

@@ -87,7 +87,7 @@ class Installation:
     def judged(self, key: Key) -> Judged:
         """Return a subject ready to be judged, as it is stored."""
         rows = {row.key: row for row in self.store.subjects(limit=10_000)}
-        return Judged(key[1], unpack(rows[key].state), unpack(rows[key[0], ""].state))
+        return Judged(key[1], unpack(rows[key].state), unpack(rows[key[0], ""].state), key[0])
 
     def verdicts(self) -> dict[Key, Verdict]:
         """Return what must not depend on the order of arrival."""

@@ -118,6 +118,7 @@ def check_standings(place: Installation, records: Sequence[Record], definition: 
         found = oracle.Judgement(verdict.segment, verdict.score, verdict.fit, verdict.entry, verdict.tier)
         assert found == oracle.judge(world, key, definition, until), key
         CASES["standings compared"] += 1
+        CASES["personal accounts not scored"] += not key[1] and world.said_no(key)
         CASES["tier held without its entry"] += verdict.tier != verdict.entry
         CASES["negative score"] += verdict.score < 0
         CASES["faded score"] += verdict.score % 1000 != 0

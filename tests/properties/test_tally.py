@@ -36,6 +36,7 @@ LEAST = {
     "moves in order": 80,
     "negative score": 5,
     "negative sums": 5,
+    "personal accounts not scored": 5,
     "publications with new signals": 20,
     "records after the move, as before it": 80,
     "records through journal and store": 50,

@@ -13,7 +13,9 @@ from nudge_sdk.options import Options
 from nudge_sdk.rules.conditions import Condition, Signal
 from nudge_sdk.rules.definition import Definition, Entry, Milestone, Segment, Thresholds
 from nudge_sdk.rules.explaining import StandingReport
+from nudge_sdk.rules.replay import replay
 from nudge_sdk.rules.standing import Standing, decode_standing, encode_standing
+from nudge_sdk.rules.stepping import Timeline
 from nudge_sdk.rules.times import DAY, HOUR
 
 NOON = 20_500 * DAY + 12 * HOUR
@@ -108,6 +110,77 @@ def test_what_a_member_does_still_counts_for_the_account(test: Ada) -> None:
     account = test.client.standing(account="acme")
     assert account is not None
     assert (account.tier, account.score, account.reason) == ("warm", 4, "")
+
+
+class Alone:
+    """A client with a clock, and somebody without an account who makes the personal account warm."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+        options = Options(on_error="raise")
+        self.client = NudgeClient("memory://", definition=DEFINITION, clock=lambda: self.now, options=options)
+        self.client.track("eve", "sent")
+
+    def say(self, kind: Any, tag: str = "") -> None:
+        self.now += HOUR
+        self.client.record(tag, kind, user="eve")
+
+    def tier_of(self, account_id: str) -> str:
+        (row,) = self.client.store.read_subjects([(account_id, "")]).values()
+        assert row.tier == decode_standing(row.standing).tier
+        return row.tier
+
+
+@pytest.fixture
+def alone() -> Iterator[Alone]:
+    test = Alone()
+    yield test
+    test.client.close()
+
+
+def test_a_personal_account_is_no_longer_scored_either(alone: Alone) -> None:
+    assert alone.tier_of("personal:eve") == "warm"
+    alone.say("opted_out", "promo")
+    assert alone.tier_of("personal:eve") == "warm"
+    alone.say("opted_out")
+    (row,) = alone.client.store.read_subjects([("personal:eve", "")]).values()
+    assert (row.tier, row.score, decode_standing(row.standing).reason) == ("none", 0, "opted_out")
+    alone.client.track("eve", "sent")
+    assert alone.tier_of("personal:eve") == "none"
+    alone.say("opted_in")
+    assert alone.tier_of("personal:eve") == "warm"
+
+
+def test_the_account_that_somebody_joins_is_scored_and_they_are_not(alone: Alone) -> None:
+    alone.say("opted_out")
+    alone.client.group("acme", user="eve")
+    assert alone.tier_of("acme") == "warm"
+    found = alone.client.standing("eve", account="acme")
+    assert found is not None
+    assert (found.tier, found.reason) == ("none", "opted_out")
+
+
+def test_who_said_no_before_the_log_in_is_not_scored_after_it(alone: Alone) -> None:
+    alone.client.track("visitor", "sent")
+    alone.now += HOUR
+    alone.client.record("", "opted_out", user="visitor")
+    assert (alone.tier_of("personal:visitor"), alone.tier_of("personal:eve")) == ("none", "warm")
+    alone.client.alias("visitor", "eve")
+    assert alone.tier_of("personal:eve") == "none"
+
+
+def test_a_replay_of_the_history_says_the_same(alone: Alone) -> None:
+    alone.say("opted_out")
+    alone.client.track("eve", "sent")
+    alone.now += 30 * DAY
+    alone.client.sweep()
+    store, rules = alone.client.store, alone.client.intake.catalog.rules
+    courses = replay(Timeline([rules]), store.records(), until=alone.now)
+    account = courses["personal:eve", ""]
+    assert (account.standing.tier, account.standing.reason) == ("none", "opted_out")
+    told = [(line.at, line.from_tier, line.tier) for line in store.transitions("personal:eve", "")]
+    assert told == [(at, before, after) for at, _, before, after in account.transitions]
+    assert told == [(NOON, "none", "warm"), (NOON + HOUR, "warm", "none")]
 
 
 def test_a_standing_packed_by_an_earlier_release_is_read() -> None:
