@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from nudge_sdk import client
 from nudge_sdk.options import Options
 from nudge_sdk.store import postgresql_connections
 from nudge_sdk.store import sqlite as sqlite_store
@@ -16,8 +17,16 @@ from tests import postgresql, sqlite
 _STORE_WAIT = Options().store_wait
 _DEFAULTS: dict[str, Any] = Options.__init__.__kwdefaults__ or {}
 _READ_WAIT = postgresql_connections.READ_WAIT
+
+
+def _wait_by_default(seconds: float) -> None:
+    """Have clients that are made without options wait so long; theirs were made before this was read."""
+    object.__setattr__(client.DEFAULTS, "store_wait", seconds)
+
+
 # A client waits 50 ms for its store, then goes on without. That is too short where other tests run at the same time.
 _DEFAULTS["store_wait"] = 5.0
+_wait_by_default(5.0)
 postgresql_connections.READ_WAIT = 0.9 * postgresql_connections.OF_A_REQUEST
 sqlite_store._migrate = sqlite.fill
 
@@ -57,11 +66,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture
-def request_wait(monkeypatch: pytest.MonkeyPatch) -> float:
+def request_wait(monkeypatch: pytest.MonkeyPatch) -> Iterator[float]:
     """Clients wait for the store as hosts' do, not as patiently as in other tests; gives the seconds."""
     monkeypatch.setitem(_DEFAULTS, "store_wait", _STORE_WAIT)
     monkeypatch.setattr(postgresql_connections, "READ_WAIT", _READ_WAIT)
-    return _STORE_WAIT
+    patient = client.DEFAULTS.store_wait
+    _wait_by_default(_STORE_WAIT)
+    yield _STORE_WAIT
+    _wait_by_default(patient)
 
 
 @pytest.fixture
