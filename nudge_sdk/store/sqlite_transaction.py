@@ -81,8 +81,8 @@ class SqliteTransaction(SqliteLookup, SqlTransaction):
         return sorted(self.among(sql.members_of, [(account_id,) for account_id in sorted(set(account_ids))]))
 
     def insert_events(self, fresh: dict[int, EventRow]) -> None:
-        """Insert all, in the order of the table; only when one of them is stored already, look up which."""
-        rows = sorted(fresh.values())
+        """Insert all; only when one of them is stored already, look up which."""
+        rows = list(fresh.values())
         waiting = iter(rows)
         try:
             self.many(statements.INSERT_EVENT, waiting)
