@@ -10,7 +10,7 @@ import msgspec
 from flask import Response, current_app, request
 
 from nudge_sdk.errors import SetupError, StoreBusyError, StoreError
-from nudge_sdk.insights.journeys import ensure_fresh, refreshed_at
+from nudge_sdk.insights.journeys import are_fresh, ensure_fresh, refreshed_at
 from nudge_sdk.insights.kept_reports import Kept, keep_report, kept_report
 from nudge_sdk.insights.preparing import has_many_events, make_kept
 from nudge_sdk.insights.questions import Question, Source
@@ -207,9 +207,17 @@ def _has_unreplayed() -> bool:
 
 
 def _as_of(store: Store, now: int) -> int | None:
-    """Return the instant that the journeys are of; where they cannot be counted anew just now, the last ones do."""
+    """Return the instant that the journeys are of.
+
+    Old ones are counted anew; of many events beside the request, which goes on with the old ones.
+    """
+    rules, last = live_rules(), refreshed_at(store)
+    if last is not None and isinstance(store, SqlStore) and has_many_events(store):
+        if not are_fresh(store, rules, now):
+            maker().ask("journeys", lambda: ensure_fresh(store, rules, now, most=MOST_BESIDE))
+        return last
     try:
-        return ensure_fresh(store, live_rules(), now)
+        return ensure_fresh(store, rules, now)
     except StoreBusyError:
         return refreshed_at(store)
 

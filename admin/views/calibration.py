@@ -114,7 +114,7 @@ def _asked() -> tuple[tuple[Choice, ...], AskCalibration]:
     unit = choice("unit", "Counting", _UNITS, default=usual.unit)
     at_days = choice("observed", "Looking at their first", _AT_DAYS, default=str(usual.at_days))
     within = choice("within", "Who paid in the", _WITHIN, default=str(usual.within_days))
-    nudged = choice("nudged", "Those who saw a nudge", _NUDGED, default=usual.nudged)
+    nudged = choice("nudged", "Saw a nudge", _NUDGED, default=usual.nudged)
     penalty = choice("penalty", "Penalty", _PENALTIES, default=usual.penalty)
     question = AskCalibration(
         unit=cast("Unit", unit.chosen),

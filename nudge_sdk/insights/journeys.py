@@ -99,6 +99,12 @@ def refreshed_at(store: Store) -> int | None:
     return rollup[0] if rollup else None
 
 
+def are_fresh(store: Store, rules: Rules, now: int) -> bool:
+    """Whether the last refresh was by this definition, and no longer ago than ``FRESH``."""
+    rollup = read_rollup(database_of(store), NAME)
+    return rollup is not None and now - rollup[0] < FRESH and rollup[1].get("definition") == rules.number
+
+
 def ensure_fresh(store: Store, rules: Rules, now: int, *, most: int = MOST_AT_ONCE) -> int | None:
     """Refresh if the last time is longer ago than ``FRESH``, or by another definition; return the instant they are of.
 
@@ -109,9 +115,8 @@ def ensure_fresh(store: Store, rules: Rules, now: int, *, most: int = MOST_AT_ON
         most: If there are more members than this, nothing is done.
     """
     database = database_of(store)
-    rollup = read_rollup(database, NAME)
-    if rollup and now - rollup[0] < FRESH and rollup[1].get("definition") == rules.number:
-        return rollup[0]
+    if are_fresh(store, rules, now):
+        return refreshed_at(store)
     count = database._read_long("SELECT count(*) FROM (SELECT 1 FROM nudge_members LIMIT ?) AS m", (most + 1,))
     if count[0][0] <= most:
         refresh(store, rules, now)

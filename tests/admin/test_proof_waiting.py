@@ -182,6 +182,17 @@ def test_imported_history_that_waits_is_told_of_with_what_to_run(
     assert waits not in viewer.get(path).text
 
 
+def test_old_journeys_are_shown_with_their_date_while_they_are_counted_anew(
+    made_up_client: NudgeClient, app: Flask, viewer: FlaskClient
+) -> None:
+    clock = made_up_client._clock
+    assert isinstance(clock, DemoClock)
+    clock.move(7)
+    assert "As of 2 Mar 2026, 09:00 UTC" in viewer.get("/trend/").text
+    assert maker_of(app).wait(60)
+    assert "As of 9 Mar 2026, 09:00 UTC" in viewer.get("/trend/").text
+
+
 def test_jobs_are_done_once_each_and_one_after_the_other() -> None:
     maker, done = Maker(), []
     for number in range(3):
