@@ -64,35 +64,35 @@ MUTANTS = (
         "runtime/fold.py",
         "                and is_quiet(",
         "                or is_quiet(",
-        "in_order",
+        "one_batch or in_order",
     ),
     Mutant(
         "a turned milestone taken for a quiet one",
         "rules/measuring.py",
         "                if total >= milestone.least and milestone.probe(",
         "                if total > milestone.least and milestone.probe(",
-        "in_order",
+        "one_batch or in_order",
     ),
     Mutant(
         "sums taken for what only rises",
         "rules/measuring.py",
         '        if counted.kind == "sums" or (',
         "        if (",
-        "in_order",
+        "one_batch or in_order",
     ),
     Mutant(
         "new distinct values overlooked",
         "rules/state.py",
         "            self.renewed.add(signal_id)\n",
         "            pass\n",
-        "in_order",
+        "one_batch or in_order",
     ),
     Mutant(
         "an event waits for its judgement in vain",
         "runtime/fold.py",
         "        self._settle()\n        self._take_reports",
         "        self._take_reports",
-        "next_change or in_order",
+        "one_batch or in_order",
     ),
     Mutant(
         "distinct values one too many kept",
@@ -267,7 +267,8 @@ def copy_of_the_package(folder: Path) -> Path:
     leave_out = shutil.ignore_patterns("__pycache__", "*.mp4", ".*_cache")
     shutil.copytree(ROOT / "nudge_sdk", folder / "nudge_sdk", ignore=leave_out)
     shutil.copytree(ROOT / "tests" / "properties", folder / "tests" / "properties", ignore=leave_out)
-    (folder / "tests" / "__init__.py").touch()
+    for name in ("__init__.py", "conftest.py", "postgresql.py", "sqlite.py"):
+        shutil.copy(ROOT / "tests" / name, folder / "tests")
     shutil.copy(ROOT / "pyproject.toml", folder)
     return folder
 
