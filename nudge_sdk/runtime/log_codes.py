@@ -19,9 +19,12 @@ events_too_old         warning  too old events came, refused; once a process    
 line_unfinished        warning  a process died while it wrote its last line       nudge_journal
 journal_not_erased     warning  a journal keeps what it holds of one forgotten    nudge_path
 refresh_failed         warning  what the reports read is not up to date           nudge_cause
+reports_failed         warning  reports could not be made beforehand              nudge_cause
 close_incomplete       warning  not all was drained when the client was closed    nudge_cause
 store_late             info     what should commit at once goes by the journal    nudge_kind, nudge_cause
+reports_prepared       info     reports are made, imported history is replayed    nudge_seconds
+reports_not_prepared   info     a package is missing to make them; once
 store_busy             debug    a flush waits for others that write
-lease_left             debug    the lease on sweeping could not be given back
+lease_left             debug    a lease could not be given back
 =====================  =======  ================================================  ==================================
 """
