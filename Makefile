@@ -4,6 +4,8 @@ BIN := .venv/bin
 READY := .venv/.installed
 BENCH_READY := .venv/.installed-bench
 SPARK := .venv-spark
+FONTS := fonts-dejavu-core fonts-liberation
+apt_install := DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test coverage needs lint format wheel-check bench torture cluster
@@ -70,11 +72,12 @@ define install_venv
   apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q python3-venv; }
 endef
 
-# The tests of pages open them in Chromium, and fail without one. The fonts are for writing that is not Latin.
+# The tests of pages open them in Chromium, and fail without one. An old Debian has none without windows.
+# The fonts are for writing that is not Latin.
 define install_chromium
 { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && test -z "$$NUDGE_CHROMIUM" \
   && apt-get update -q \
-  && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core fonts-liberation; \
+  && { $(apt_install) chromium-headless-shell $(FONTS) || $(apt_install) chromium $(FONTS); }; \
   $(BIN)/python -m tests.browser.chromium >/dev/null; }
 endef
 
@@ -82,13 +85,13 @@ endef
 define install_postgresql
 { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
   && mkdir -p /etc/postgresql-common && echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf \
-  && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends postgresql; \
+  && apt-get update -q && $(apt_install) postgresql; \
   $(BIN)/python -m tests.postgresql >/dev/null; }
 endef
 
 # A cluster runs on Java.
 define install_java
 { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
-  && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends openjdk-17-jre-headless; \
+  && apt-get update -q && $(apt_install) openjdk-17-jre-headless; \
   $(SPARK)/bin/python -m tests.cluster.spark >/dev/null; }
 endef

@@ -6,8 +6,10 @@ import os
 import shutil
 import sys
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-HOW = "install it (Debian: sudo apt-get install chromium), or name one: NUDGE_CHROMIUM=/path/to/chromium"
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+"""The same browser without windows comes first: for each page the others draw the frame of a window that nobody sees."""
+
+HOW = "install it (Debian: sudo apt-get install chromium-headless-shell), or name one: NUDGE_CHROMIUM=/path/to/chromium"
 FLAGS = (
     # Chromium's own sandbox refuses to run as root, as tests do in a container; what they open is on this machine.
     "--no-sandbox",
