@@ -7,7 +7,7 @@ import shutil
 import sys
 
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-"""The same browser without windows comes first: for each page the others draw the frame of a window that nobody sees."""
+"""The same browser without windows comes first: the others draw for each page the frame of a window nobody sees."""
 
 HOW = "install it (Debian: sudo apt-get install chromium-headless-shell), or name one: NUDGE_CHROMIUM=/path/to/chromium"
 FLAGS = (
