@@ -82,6 +82,7 @@ TABLE = (
     Route("GET", "/calibration/movement", VIEWER),
     Route("GET", "/trend/", VIEWER),
     Route("GET", "/economics/", VIEWER),
+    Route("GET", "/proof/newer", VIEWER),
     Route("POST", "/proof/refresh", VIEWER),
     Route("GET", "/check/", VIEWER),
     Route("GET", "/publish/", VIEWER),
