@@ -22,13 +22,21 @@ ROOT = HERE.parent
 
 PARTS = {
     "browser": ("browser",),
-    "others": (),
+    "core": ("rules", "runtime", "properties"),
+    "store": (
+        "store",
+        "importing",
+        "fleet",
+        "torture",
+        "test_privacy.py",
+        "test_privacy_secrets.py",
+        "test_retention.py",
+    ),
     "insights": ("insights",),
     "admin": ("admin",),
-    "core": ("rules", "runtime", "properties"),
-    "store": ("store", "importing", "fleet", "torture"),
+    "others": (),
 }
-"""The folders whose tests run in one process, those that take longest first; what stands nowhere is of the others."""
+"""The folders and files whose tests run in one process, those that take longest first; all others are of the last."""
 
 SOAK = "torture/test_soak.py"
 ALONE = ("fleet/test_publication.py", "fleet/test_sweep.py", "torture/test_away.py", "torture/test_storm.py")
