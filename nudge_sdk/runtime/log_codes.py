@@ -9,6 +9,7 @@ JSON pass them on. None holds a password, a trait or a property. A code, once gi
 =====================  =======  ================================================  ==================================
 call_failed            error    a call was answered neutrally; once a cause       nudge_call, nudge_cause
 page_failed            error    so was something on a page; once a cause          nudge_call, nudge_cause
+report_failed          error    a report of the admin failed as nobody foresaw    nudge_cause
 definition_unreadable  error    this release cannot read what is published        nudge_definition, nudge_in_force
 journal_unreadable     error    a journal may not be opened, and waits; once      nudge_path
 drain_crashed          error    draining failed in a way nobody foresaw           nudge_cause

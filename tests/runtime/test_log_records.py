@@ -7,6 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from nudge_sdk.store.protocol import DefinitionRow
 from tests.runtime.examples import nudge, open_client, product, wait_until
 
 PACKAGE = Path(log_codes.__file__).resolve().parents[1]
+# In a checkout the admin is a folder of its own.
+ADMIN = find_spec("nudge_sdk.admin")
+PACKAGES = {PACKAGE, *map(Path, (ADMIN and ADMIN.submodule_search_locations) or ())}
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 ROWS = dict(re.findall(r"^(\w+) +(debug|info|warning|error) ", log_codes.__doc__ or "", flags=re.MULTILINE))
 SECRET = "hunter2"
@@ -29,7 +33,7 @@ class Call:
 
     def __init__(self, path: Path, node: ast.Call, around: ast.AST) -> None:
         assert isinstance(node.func, ast.Attribute)
-        self.where = f"{path.relative_to(PACKAGE)}:{node.lineno}"
+        self.where = f"{path}:{node.lineno}"
         self.level = node.func.attr
         extra = next((keyword.value for keyword in node.keywords if keyword.arg == "extra"), None)
         # The facts may stand in a variable just before.
@@ -57,7 +61,7 @@ def _assigned(around: ast.AST, name: str, line: int) -> ast.expr | None:
 
 
 def calls() -> Iterator[Call]:
-    for path in sorted(PACKAGE.rglob("*.py")):
+    for path in sorted({path for package in PACKAGES for path in package.rglob("*.py")}):
         yield from calls_in(path, path.read_text(encoding="utf-8"))
 
 
