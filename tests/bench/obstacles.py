@@ -33,7 +33,12 @@ OBSTACLES: dict[tuple[str, ...], str] = {
     ("bytes_an_event",): (
         "An event row holds its message id, account, user, name and properties as text, so that support and "
         "auditors can read it with any tool, and its key leads a second time to the member's own events. Numbers "
-        "in the place of names would take tables of names that every writer has to keep in step."
+        "in the place of names would take tables of names that every writer has to keep in step. The rows of "
+        "members come on top, about one to a page of the file."
+    ),
+    ("import_memory",): (
+        "While a history is imported up to 2,000 members and accounts are kept unpacked, so that a busy one is not "
+        "unpacked again and again; a history of fewer members than that takes less."
     ),
     ("memory",): (
         "The packed state of a member alone, and that of its account, is longer than the limit: it holds exact "
@@ -42,13 +47,12 @@ OBSTACLES: dict[tuple[str, ...], str] = {
     ),
     ("requests_thread", "requests_external", "requests_posthog"): (
         "A bare view does nothing at all, and PostHog's capture only passes the event on. Here the event is "
-        "scored in the same process (or by `nudge worker`), and the decision right after it folds it in, so that "
-        "the prompt may come with the very answer. In a view that does something, such as one query and one "
-        "template, this is a small part."
+        "scored in the same process (or by `nudge worker`), the decision right after it folds it in, so that the "
+        "prompt may come with the very answer, and once it is drained elsewhere the member is read again."
     ),
     ("import", "import_ms"): (
-        "The modules are small and many, and each costs a fraction of a millisecond to load; `msgspec` is about a"
-        " fifth of the whole. Nothing heavier is loaded, and no connection, thread or file is opened."
+        "The modules are small and many, and each costs a fraction of a millisecond to load, beside what `msgspec` "
+        "takes. Nothing heavier is loaded, and no connection, thread or file is opened."
     ),
 }
 """Names of figures, or how they begin, and the text."""
