@@ -29,13 +29,14 @@ def table(lines: Iterable[str]) -> str:
     """Return the page for a run.
 
     Args:
-        lines: JSON, one object a line: the machine, then the figures.
+        lines: JSON, one object a line: the machine, then the figures; of several runs, those of each.
     """
     found: list[dict[str, Any]] = [msgspec.json.decode(line) for line in lines if line.strip()]
     machines = [each["machine"] for each in found if "machine" in each]
     figures = [each for each in found if "figure" in each]
     rows = [_row(COLUMNS), _row(["---"] * len(COLUMNS)), *(_row(_cells(figure)) for figure in figures)]
     about = "".join(f"\nThe machine: {_machine(each)}.\n" for each in machines[:1])
+    about += f"\nThe rows are of {len(machines)} runs, one after the other.\n" if len(machines) > 1 else ""
     quick = QUICK if any(each.get("quick") for each in machines) else ""
     page = f"{HEAD}{about}{quick}\n" + "\n".join(rows) + f"\n\n{_summary(figures)}\n"
     why = obstacles(figures)

@@ -62,6 +62,12 @@ def test_the_page_names_the_machine_and_says_so_where_the_run_was_quick() -> Non
     assert "quick run" in page(HELD, quick=True)
 
 
+def test_the_page_says_so_where_its_rows_are_of_several_runs() -> None:
+    machine = msgspec.json.encode(MACHINE).decode()
+    assert "The rows are of 2 runs, one after the other." in table([machine, HELD.line(), machine, MISSED.line()])
+    assert "runs" not in page(HELD)
+
+
 @pytest.mark.parametrize(
     ("value", "form", "text"),
     [
