@@ -38,7 +38,7 @@ OBSTACLES: dict[tuple[str, ...], str] = {
     ),
     ("import_memory",): (
         "A transaction of 5,000 rows has all the members unpacked that its rows are about, and 2,000 stay so after it; "
-        "a history of fewer members than that takes less, a longer one no more."
+        "a history of fewer members than that takes less."
     ),
     ("memory",): (
         "The packed state of a member alone, and that of its account, is longer than the limit: it holds exact "
