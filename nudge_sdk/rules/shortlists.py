@@ -25,8 +25,7 @@ def shortlist(placements: Placements, placement: str, person: Person, facts: Fac
     """Return the candidates that have to be looked at with each decision, and the others with why."""
     candidates = placements.by_placement.get(placement, ())
     offered = {offer.nudge for offer in person.account_ledger.recent}
-    judge = _verdict if person.opted_out else _usual_verdict
-    verdicts = tuple([judge(candidate, person, facts, offered) for candidate in candidates])
+    verdicts = tuple([_verdict(candidate, person, facts, offered) for candidate in candidates])
     known = placements.shortlists.get((placement, verdicts))
     if known is None:
         if len(placements.shortlists) >= _MOST_KEPT:
@@ -51,33 +50,29 @@ def _sorted_apart(candidates: tuple[Candidate, ...], verdicts: tuple[_Verdict, .
     return Shortlist(tuple(kept), tuple(ready), out, throttled)
 
 
-def _usual_verdict(candidate: Candidate, person: Person, facts: Facts, offered: set[str]) -> _Verdict:
-    """Return the verdict on a candidate for somebody who said no to nothing; most candidates are plain."""
-    if not candidate.is_plain:
-        return _verdict(candidate, person, facts, offered)
-    if candidate.key in person.ledger.answers:
-        return None
-    if candidate.goal:
-        if candidate.goal in person.met_goals:
-            return Reason.GOAL_MET
-        if not fits_episode(candidate, person):
-            return Reason.NOT_TARGETED
-    return _HOLDS if candidate.fixed is None or candidate.fixed(facts) else Reason.NOT_TARGETED
-
-
 def _verdict(candidate: Candidate, person: Person, facts: Facts, offered: set[str]) -> _Verdict:
-    if candidate.nudge.is_paused:
-        return Reason.PAUSED
-    if person.opted_out and not person.opted_out.isdisjoint(candidate.tags):
-        return Reason.OPTED_OUT
-    if candidate.hide is not None or candidate.key in person.ledger.answers:
+    # Most candidates are plain, and most people said no to nothing: little is left to ask.
+    is_plain = candidate.is_plain and not person.opted_out
+    if not is_plain:
+        if candidate.nudge.is_paused:
+            return Reason.PAUSED
+        if not person.opted_out.isdisjoint(candidate.tags):
+            return Reason.OPTED_OUT
+        if candidate.hide is not None:
+            return None
+    if candidate.key in person.ledger.answers:
         return None
     if candidate.goal and candidate.goal in person.met_goals:
         return Reason.GOAL_MET
-    if candidate.tag_limits or candidate.is_scheduled or candidate.lifetime <= 0:
+    if not is_plain and _may_be_spent(candidate, offered):
         return None
-    if any(limit.most <= 0 or (limit.per_account and candidate.key in offered) for limit in candidate.limits):
-        return None
-    if not candidate.is_offered or not fits_episode(candidate, person):
+    if not candidate.is_offered or (candidate.goal and not fits_episode(candidate, person)):
         return Reason.NOT_TARGETED
     return _HOLDS if candidate.fixed is None or candidate.fixed(facts) else Reason.NOT_TARGETED
+
+
+def _may_be_spent(candidate: Candidate, offered: set[str]) -> bool:
+    """Whether a schedule or a cap may rule the candidate out before anything was offered to the person."""
+    if candidate.tag_limits or candidate.is_scheduled or candidate.lifetime <= 0:
+        return True
+    return any(limit.most <= 0 or (limit.per_account and candidate.key in offered) for limit in candidate.limits)

@@ -139,6 +139,17 @@ QUICK = Scale(
 )
 
 
+def timed(case: Callable[[], object]) -> Callable[[], float]:
+    """Return what runs a case and says how many seconds it took."""
+
+    def run() -> float:
+        began = time.perf_counter()
+        case()
+        return time.perf_counter() - began
+
+    return run
+
+
 def by_turns(cases: Mapping[str, Callable[[], float]], turns: int) -> dict[str, list[float]]:
     """Run every case once a turn, a different one first each time; return what each gave."""
     names = list(cases)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
@@ -23,7 +22,7 @@ from nudge_sdk.insights.tables import opened_tables
 from nudge_sdk.rules.times import DAY
 from tests.bench import pages, plain_sql
 from tests.bench.archived import ACTIVATION, PREDICTIVE, QUALIFYING, write_archive
-from tests.bench.harness import Figure, Limit, Scale, by_turns, in_words, ratios
+from tests.bench.harness import Figure, Limit, Scale, by_turns, in_words, ratios, timed
 
 STEPS = (ACTIVATION, QUALIFYING, PREDICTIVE)
 WITHIN = 14
@@ -98,7 +97,7 @@ def _beside_plain(report: str, root: Path, at: int, scale: Scale, counted: str) 
     cases = {"ours": ours(root, at)[report], "plain": plain(root, at)[report]}
     for case in cases.values():
         case()
-    taken = by_turns({name: _timed(case) for name, case in cases.items()}, scale.few)
+    taken = by_turns({name: timed(case) for name, case in cases.items()}, scale.few)
     told = f"{in_words(taken['ours'])}; plain SQL {in_words(taken['plain'])}"
     details = {name: round(median(seconds), 3) for name, seconds in taken.items()}
     what = f"{report} over {counted}, DuckDB archive"
@@ -114,12 +113,3 @@ def _memory(report: str, root: Path, at: int, counted: str) -> Figure:
     taken = int(done.stdout) / KIB
     what = f"{report} over {counted}: most memory of the process"
     return Figure(f"{report}_memory", what, [taken], "in all", Limit("at most", 2048), {}, "MiB", f"{taken:,.0f} MiB")
-
-
-def _timed(case: Callable[[], object]) -> Callable[[], float]:
-    def run() -> float:
-        began = time.perf_counter()
-        case()
-        return time.perf_counter() - began
-
-    return run

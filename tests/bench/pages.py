@@ -24,7 +24,7 @@ from nudge_sdk.insights.questions import first_questions
 from nudge_sdk.rules.records import Record
 from nudge_sdk.rules.times import DAY, HOUR
 from nudge_sdk.store.protocol import Exposure, Transition
-from tests.bench.harness import Figure, Limit, Scale, by_turns, in_words
+from tests.bench.harness import Figure, Limit, Scale, by_turns, in_words, timed
 from tests.bench.product import START, Person, Steps, client, definition, person
 from tests.bench.stored import DAYS, days_of, fill
 
@@ -72,7 +72,7 @@ def _through_the_admin(ours: NudgeClient, scale: Scale, counted: str) -> Iterato
     )
     yield _made_beforehand(ours, counted)
     for name, place in PAGES.items():
-        asked = _timed(lambda place=place: _answered(browser, place))  # type: ignore[misc]
+        asked = timed(lambda place=place: _answered(browser, place))  # type: ignore[misc]
         yield _figure(f"{name}_whole_page", f"{name}, whole page through the admin, {counted}", asked, scale.few)
 
 
@@ -128,15 +128,6 @@ def _answered(browser: FlaskClient, place: str) -> None:
     page = browser.get(place)
     assert page.status_code == 200
     assert 'class="answer"' in page.text, "the page has no answer"
-
-
-def _timed(case: Callable[[], object]) -> Callable[[], float]:
-    def run() -> float:
-        began = time.perf_counter()
-        case()
-        return time.perf_counter() - began
-
-    return run
 
 
 def _with_purchases(days: Iterator[list[Record]], people: list[Person]) -> Iterator[list[Record]]:
