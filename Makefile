@@ -19,7 +19,7 @@ demo: $(READY) ## serve the demo: a small product with the SDK inside
 test: needs ## run the tests, two parts at a time; some of them: make test ARGS="-k journal"; with the wheel: WHEEL=1
 	$(BIN)/python -m $(if $(ARGS),pytest $(ARGS),tests.run $(if $(WHEEL),--wheel))
 
-coverage: needs ## run the tests with the branch coverage of everything, which takes longer
+coverage: needs ## run the tests with branch coverage, which takes longer
 	$(BIN)/python -m $(if $(ARGS),pytest $(ARGS) --cov,tests.run --cov)
 
 needs: $(READY) ## see to what the tests need: Chromium and PostgreSQL's programs

@@ -3,8 +3,8 @@
 A machine with two cores is done in little more than half the time. What is timed in the last part is timed undisturbed;
 the soak, which waits most of its two minutes, runs beside the others.
 
-The core's branch coverage by its own tests is told at the end. ``--cov`` tells that of everything by all tests, which
-takes longer: its tracer doubles the time of whatever runs. ``--wheel`` tries the wheel as well, as one more part.
+``--cov`` tells the branch coverage at the end, which takes longer: its tracer doubles the time of whatever runs.
+``--wheel`` tries the wheel as well, as one more part.
 """
 
 from __future__ import annotations
@@ -42,10 +42,6 @@ SOAK = "torture/test_soak.py"
 ALONE = ("fleet/test_publication.py", "fleet/test_sweep.py", "torture/test_away.py", "torture/test_storm.py")
 """Tests of how long something takes: nothing runs beside them."""
 
-COVERED = ("core", "store")
-CORE = ("nudge_sdk/rules", "nudge_sdk/runtime", "nudge_sdk/store")
-"""What is measured, by which parts, when not everything is."""
-
 AT_ONCE = 2
 
 
@@ -61,18 +57,12 @@ def parts() -> dict[str, list[str]]:
     return found
 
 
-def commands(folder: str, *, is_all_covered: bool, has_wheel: bool) -> dict[str, list[str]]:
-    """Return the arguments for Python that run each part.
-
-    Args:
-        folder: For what pytest keeps.
-        is_all_covered: Whether everything is measured, not the core alone.
-        has_wheel: Whether the wheel is a part too.
-    """
-    found = {}
-    for name, paths in parts().items():
-        measured = ["--cov"] if is_all_covered else [f"--cov={core}" for core in CORE] if name in COVERED else []
-        found[name] = ["-m", "pytest", *paths, *measured, "--cov-report=", "-o", f"cache_dir={folder}/{name}"]
+def commands(folder: str, *, is_covered: bool, has_wheel: bool) -> dict[str, list[str]]:
+    """Return the arguments for Python that run each part; what pytest keeps goes into the folder."""
+    measured = ["--cov", "--cov-report="] if is_covered else []
+    found = {
+        name: ["-m", "pytest", *paths, *measured, "-o", f"cache_dir={folder}/{name}"] for name, paths in parts().items()
+    }
     return {**({"wheel": ["-m", "tests.packaging.wheel_check"]} if has_wheel else {}), **found}
 
 
@@ -81,8 +71,9 @@ def main(*options: str) -> int:
     # The tests start hundreds of processes, each of which would compile what it imports.
     for package in ("nudge_sdk", "admin", "tests"):
         compileall.compile_dir(ROOT / package, quiet=1)
+    is_covered = "--cov" in options
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(AT_ONCE + 1) as beside:
-        given = commands(folder, is_all_covered="--cov" in options, has_wheel="--wheel" in options)
+        given = commands(folder, is_covered=is_covered, has_wheel="--wheel" in options)
         alone, soak = given.pop("alone"), beside.submit(_quiet, folder, "soak", given.pop("soak"))
         with ThreadPoolExecutor(AT_ONCE) as two:
             running = [two.submit(_quiet, folder, name, command) for name, command in given.items()]
@@ -90,7 +81,8 @@ def main(*options: str) -> int:
         results.append(soak.result())
         print("== the tests that run alone", flush=True)
         results.append(_run(folder, "alone", alone))
-        _report(folder)
+        if is_covered:
+            _report(folder)
     print("== all passed" if not any(results) else "== NOT ALL PASSED", flush=True)
     return int(any(results))
 

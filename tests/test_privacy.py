@@ -20,6 +20,7 @@ from nudge_sdk.options import Drain, Options
 from nudge_sdk.rules.conditions import Signal, Window
 from nudge_sdk.rules.definition import Button, Content, Definition, Entry, Gate, Milestone, Nudge, Segment, Thresholds
 from nudge_sdk.rules.times import DAY, HOUR
+from nudge_sdk.runtime import forgetting
 from nudge_sdk.store import Store
 from nudge_sdk.store.memory import MemoryStore
 from nudge_sdk.store.protocol import Quarantined
@@ -410,7 +411,10 @@ def test_forgetting_on_another_host_erases_its_journals_too(tmp_path: Path, cloc
         assert _found(list((tmp_path / "two").iterdir())) == []
 
 
-def test_a_journal_that_cannot_be_written_is_named(tmp_path: Path, clock: Clock) -> None:
+def test_a_journal_that_cannot_be_written_is_named(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forgetting, "WAIT", 1.0)
     with _client(f"sqlite:///{tmp_path}/n.db", tmp_path / "one", clock) as client:
         live(client)
         (tmp_path / "elsewhere").write_text("not a journal")

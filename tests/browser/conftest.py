@@ -13,11 +13,15 @@ from tests.browser.harness import Troubles, served
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave coverage out, which slows the pages that are served; and give axe-core time on a busy machine."""
+    """Leave coverage out, which slows the pages that are served; and give axe-core time on a busy machine.
+
+    Pages are opened last and so closed first: what they still ask for finds its server and its store.
+    """
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if Path(__file__).parent in item.path.parents and isinstance(item, pytest.Function):
             item.add_marker(pytest.mark.no_cover)
             item.add_marker(pytest.mark.timeout(400))
+            item.fixturenames.sort(key=("new_page", "page").__contains__)
 
 
 @pytest.fixture(scope="session")
@@ -46,10 +50,8 @@ def troubles() -> Troubles:
 
 
 @pytest.fixture
-def new_page(browser: Browser, troubles: Troubles, serve: Callable[[Any], str]) -> Iterator[Callable[..., Page]]:
+def new_page(browser: Browser, troubles: Troubles) -> Iterator[Callable[..., Page]]:
     """Open a page as another person's browser would, without anybody's cookies.
-
-    Asks for ``serve`` so that pages are closed before the servers they still may ask for something.
 
     Takes what Playwright's ``new_context`` takes: viewport, color_scheme, reduced_motion, locale, java_script_enabled.
     """

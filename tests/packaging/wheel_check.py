@@ -3,7 +3,8 @@
 Run by ``make wheel-check``. Stops at the first thing that is wrong.
 
 The core tests run against the oldest dependencies, without those that depend on none: what only calculates with values
-that others decoded, or is about files and processes of this machine. They would say what they say in the checkout.
+that others decoded, or is about files, threads and processes of this machine. They would say what they say in the
+checkout.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ HOST_PINS = {"Flask": "3.0.0", "Werkzeug": "3.0.1", "SQLAlchemy": "2.0.23"}
 CORE_TESTS = ("rules", "store", "runtime", "test_s0_cases.py", "test_playbooks_judged.py")
 INDEPENDENT = (
     *("rules/test_bucketing.py", "rules/test_conditions.py", "rules/test_lint_entities.py", "rules/test_lint_reach.py"),
-    *("rules/test_shortlists.py", "runtime/test_exit.py", "runtime/test_fork.py", "runtime/test_journal_disk.py"),
-    *("runtime/test_journal_kill.py", "runtime/test_journal_power.py"),
+    *("rules/test_shortlists.py", "runtime/test_decide_together.py", "runtime/test_exit.py", "runtime/test_fork.py"),
+    *("runtime/test_journal_disk.py", "runtime/test_journal_kill.py", "runtime/test_journal_power.py"),
+    *("runtime/test_life.py", "runtime/test_log_records.py", "runtime/test_profiles.py", "runtime/test_publishing.py"),
 )
 """Which of the core tests no version of a dependency can change."""
 
