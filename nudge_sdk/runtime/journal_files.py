@@ -265,7 +265,11 @@ def _size(path: Path) -> int:
 
 
 def _remove_if_empty(path: Path) -> bool:
-    adopted = adopt(path)
+    try:
+        adopted = adopt(path)
+    except OSError:
+        # A link, a folder, somebody else's file: whoever drains says that it cannot be read.
+        return False
     if adopted is None:
         return False
     with adopted:

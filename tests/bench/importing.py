@@ -41,6 +41,8 @@ PARTS = 10
 SAMPLE = 10_000
 MOST_WEIGHED = 1_000_000
 """Events whose import is weighed: if twice as many take no more memory, neither do ten times as many."""
+WEIGHED_OF_ONE = 10
+"""Events of one member where memory is weighed: the members of half a history are to fill a transaction too."""
 RECOUNTS = 3
 CACHE_MB = 64
 """What SQLite may keep of its file, as the store sets it."""
@@ -72,7 +74,7 @@ def measure(folder: Path, scale: Scale) -> Iterator[Figure]:
         "bytes",
     )
     scale = scale._replace(imported=min(scale.imported, MOST_WEIGHED))
-    people = people[: max(20, scale.imported // EVENTS_OF_ONE)]
+    people = [person(index) for index in range(max(20, scale.imported // WEIGHED_OF_ONE))]
     _write(whole, people, scale.imported)
     _write(half, people[: len(people) // 2], scale.imported // 2)
     yield _memory(folder, whole, half, scale)

@@ -339,5 +339,12 @@ class TestAdoption:
         assert not abandoned.exists()
         assert journals(folder) == [live(journal), empty_but_alive.path, full]
 
+    def test_a_sweep_passes_over_what_is_no_journal(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        (folder / "gone.journal").symlink_to(folder / "nowhere")
+        (folder / "empty.journal").touch()
+        assert sweep(folder) == 1
+        assert (folder / "gone.journal").is_symlink()
+
     def test_sweeping_where_there_is_no_folder_is_harmless(self, folder: Path) -> None:
         assert sweep(folder) == 0
