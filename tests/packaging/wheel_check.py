@@ -27,7 +27,8 @@ INDEPENDENT = (
     *("rules/test_bucketing.py", "rules/test_conditions.py", "rules/test_lint_entities.py", "rules/test_lint_reach.py"),
     *("rules/test_shortlists.py", "runtime/test_decide_together.py", "runtime/test_exit.py", "runtime/test_fork.py"),
     *("runtime/test_journal_disk.py", "runtime/test_journal_kill.py", "runtime/test_journal_power.py"),
-    *("runtime/test_life.py", "runtime/test_log_records.py", "runtime/test_profiles.py", "runtime/test_publishing.py"),
+    *("runtime/test_life.py", "runtime/test_log_records.py", "runtime/test_poison.py", "runtime/test_profiles.py"),
+    "runtime/test_publishing.py",
 )
 """Which of the core tests no version of a dependency can change."""
 

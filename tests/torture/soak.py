@@ -15,7 +15,10 @@ from tests.torture.product import DEFINITION
 
 ROOT = Path(__file__).parents[2]
 SEED = 13
-FEW, MANY, LONG = 40, 400, 600
+LONG = 600
+"""Seconds from which on a soak is for many members."""
+FEW, MANY = (20, 0.004), (400, 0.001)
+"""How many members, and seconds from one of their calls to the next."""
 MEMORY = 1.04
 """How much of its memory in the second quarter a process may take in the last."""
 
@@ -69,7 +72,7 @@ class Soak:
         with NudgeClient(store, journal=journals, drain="external") as client:
             client.publish(DEFINITION)
         # What is kept of a member grows up to its limits: few of them reach those within the first quarter.
-        words = [store, journals, seconds, FEW if seconds < LONG else MANY, SEED]
+        words = [store, journals, seconds, *(FEW if seconds < LONG else MANY), SEED]
         with (folder / "log").open("w") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.torture.soaked", *map(str, words)],

@@ -1,6 +1,6 @@
 """A process of a host that goes on and on, and writes down what it takes of the machine.
 
-``python -m tests.torture.soaked STORE JOURNALS SECONDS MEMBERS SEED``; prints one JSON line a sample.
+``python -m tests.torture.soaked STORE JOURNALS SECONDS MEMBERS APART SEED``; prints one JSON line a sample.
 """
 
 from __future__ import annotations
@@ -31,14 +31,13 @@ SHOWN = 0.5
 """Share of decisions that may show something."""
 
 SAMPLES = 60
-APART = 0.001
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _SQLITE_BYTES = 1024 * 1024
 """What SQLite may take in this process: its cache would else go on filling up to its limit of 64 MiB for minutes."""
 
 
-def main(store: str, journals: str, seconds: str, members: str, seed: str) -> None:
-    """Go on for so long."""
+def main(store: str, journals: str, seconds: str, members: str, apart: str, seed: str) -> None:
+    """Go on for so long, that many seconds apart."""
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.execute(f"PRAGMA soft_heap_limit={_SQLITE_BYTES}")
     client = NudgeClient(
@@ -49,7 +48,7 @@ def main(store: str, journals: str, seconds: str, members: str, seed: str) -> No
     while sampled < SAMPLES:
         _act(client, chance, int(members))
         calls += 1
-        time.sleep(APART)
+        time.sleep(float(apart))
         if time.monotonic() - begin >= (sampled + 1) * float(seconds) / SAMPLES:
             sampled += 1
             print(json.dumps({**_sample(), "calls": calls}), flush=True)
