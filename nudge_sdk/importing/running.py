@@ -20,6 +20,9 @@ from nudge_sdk.store.journey_rows import note_import
 WAIT = 60.0
 """Most seconds to wait for the store, a transaction: other imports into the same file take turns."""
 
+MOST_SUBJECTS = 5000
+"""Members and accounts a transaction: they are unpacked meanwhile, so this bounds the memory that an import takes."""
+
 _FIRST_ROWS = 20
 
 
@@ -53,7 +56,7 @@ class ImportRun:
         rejects: Where rows are set aside that cannot be taken.
         import_id: Names the import; those it brings are not judged before it ends. The same name for the same file
             makes a second run free what a first, killed one held.
-        batch: Rows a transaction.
+        batch: Rows a transaction, or fewer where they are about ``MOST_SUBJECTS``.
         on_batch: Called after each batch.
         warn: Told, once, what is wrong with all of the first rows.
     """
@@ -95,15 +98,19 @@ class ImportRun:
 
     def _take_all(self, rows: Iterable[Row | Refused]) -> None:
         pending: list[Row] = []
+        subjects: set[tuple[str, str]] = set()
         try:
             for row in rows:
                 if isinstance(row, Row):
                     self._has_good = True
                     pending.append(row)
+                    account = row.record.account_id
+                    subjects.update(((account, ""), (account, row.record.user_id)))
                 else:
                     self._set_aside(row)
-                if len(pending) >= self.batch:
+                if len(pending) >= self.batch or len(subjects) >= MOST_SUBJECTS:
                     batch, pending = pending, []
+                    subjects.clear()
                     self._take_batch(batch)
         except ImportFileError:
             self._take_batch(pending)

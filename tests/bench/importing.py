@@ -118,15 +118,17 @@ class ImportRace:
     def run(self, path: Path, events: int) -> dict[str, list[float]]:
         """Import a file; return events a second of each tenth, ours and bare."""
         batch = min(ROWS, max(BATCH, events // PARTS))
-        part = max(batch, events // PARTS // batch * batch)
+        part = max(batch, events // PARTS)
         took: list[float] = []
+        parts: list[int] = []
         bare: list[float] = []
         began = time.perf_counter()
 
         def on_batch(summary: Any) -> None:
             nonlocal began
-            if summary.accepted == part * (len(took) + 1):
+            if sum(parts) < events and summary.accepted >= min(part * (len(took) + 1), events):
                 took.append(time.perf_counter() - began)
+                parts.append(summary.accepted - sum(parts))
                 bare.append(self._write_bare())
                 began = time.perf_counter()
 
@@ -134,7 +136,7 @@ class ImportRace:
         assert summary.accepted == summary.new == events, summary
         # What is left, and the judging of everybody at the end, is every part's to bear.
         rest = (time.perf_counter() - began) / len(took)
-        return {"ours": [part / (each + rest) for each in took], "bare": bare}
+        return {"ours": [part / (each + rest) for part, each in zip(parts, took, strict=True)], "bare": bare}
 
     def recount(self, events: int, times: int) -> dict[str, list[float]]:
         """Publish new signals one after the other; return events a second, ours and bare."""

@@ -37,8 +37,8 @@ OBSTACLES: dict[tuple[str, ...], str] = {
         "members come on top, about one to a page of the file."
     ),
     ("import_memory",): (
-        "A transaction of 5,000 rows has all the members unpacked that its rows are about, and 2,000 stay so after it; "
-        "a history of fewer members than that takes less."
+        "A transaction has all the members and accounts unpacked that its rows are about, up to 5,000 of them, and "
+        "2,000 stay so after it; a history of fewer takes less."
     ),
     ("memory",): (
         "The packed state of a member alone, and that of its account, is longer than the limit: it holds exact "

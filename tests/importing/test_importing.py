@@ -324,6 +324,24 @@ def test_no_episode_begins_in_the_past_but_those_who_qualify_begin_one_when_the_
     opened.close()
 
 
+def test_a_transaction_is_about_few_enough_people_to_bound_what_it_takes(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+
+    def take(intake: Intake, records: list[Record], **options: Any) -> int:
+        taken.append(len(records))
+        return original(intake, records, **options)
+
+    original = Intake.take_counting
+    monkeypatch.setattr(Intake, "take_counting", take)
+    monkeypatch.setattr("nudge_sdk.importing.running.MOST_SUBJECTS", 10)
+    many = [f"user-{number},sent,2026-02-03 10:00:00,1" for number in range(12)]
+    one = ["ada,sent,2026-02-03 11:00:00,1"] * 12
+    run("import", csv_file(tmp_path / "many.csv", HEADER, *many, *one), *CSV_OPTIONS)
+    assert taken == [5, 5, 14]
+
+
 def test_a_line_that_is_endless_is_set_aside_unread(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nudge_sdk.importing.segment.LONGEST_LINE", 200)
     good = json.dumps({"type": "track", "userId": "a", "event": "e", "timestamp": "2026-02-03T10:00:00Z"})

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 SEED = 13
 LONG = 600
 """Seconds from which on a soak is for many members."""
-FEW, MANY = (20, 0.004), (400, 0.001)
+FEW, MANY = (20, 0.004), (100, 0.001)
 """How many members, and seconds from one of their calls to the next."""
 MEMORY = 1.04
 """How much of its memory in the second quarter a process may take in the last."""
