@@ -24,11 +24,15 @@ OBSTACLES: dict[tuple[str, ...], str] = {
         "decision sees it. With several threads all of that waits for the interpreter's lock, as the plain write "
         "does not."
     ),
-    ("drain_at_", "drain_postgresql", "import_history"): (
+    ("drain_at_", "drain_postgresql"): (
         "The bare writers get rows that are ready. We decode each event, count it into the signals of a member "
         "and of its account, and where it may change something judge both at the event's own instant, so that "
         "each crossing has its exact instant and cause; that is Python, and takes longer than the database takes "
         "for the rows."
+    ),
+    ("import_history",): (
+        "What is said of draining, and: a history in order of time meets each member about once a transaction, so that "
+        "nearly every row has a member and an account unpacked, counted into and packed again."
     ),
     ("bytes_an_event",): (
         "An event row holds its message id, account, user, name and properties as text, so that support and "
