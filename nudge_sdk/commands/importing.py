@@ -77,7 +77,7 @@ if TYPE_CHECKING:
     default=5000,
     show_default=True,
     metavar="ROWS",
-    help="Rows a transaction.",
+    help="Rows a transaction; fewer where they are about many people.",
 )
 @click.option(
     "--rejects", type=click.Path(dir_okay=False), help="Where rows are set aside; by default FILE.rejected.jsonl."

@@ -126,9 +126,10 @@ class ImportRace:
 
         def on_batch(summary: Any) -> None:
             nonlocal began
-            if sum(parts) < events and summary.accepted >= min(part * (len(took) + 1), events):
+            new = summary.accepted - sum(parts)
+            if new >= part or (new and summary.accepted == events):
                 took.append(time.perf_counter() - began)
-                parts.append(summary.accepted - sum(parts))
+                parts.append(new)
                 bare.append(self._write_bare())
                 began = time.perf_counter()
 
