@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,6 +98,10 @@ def import_history(file: str, store: str, quiet: bool, as_json: bool, **said: An
     importing a file again, or in another order, adds nothing, while a row that stands in it twice
     counts twice (once with --dedupe). Rows that cannot be taken are set aside with line and reason.
 
+    All rows are read first, and sorted by the people they are about; only then are they imported. That
+    takes room for about twice the unpacked history, in the folder that the variable TMPDIR names, or
+    in /var/tmp.
+
     Several imports into one store may run at once, each with a part of the users.
 
     \b
@@ -117,12 +121,15 @@ def import_history(file: str, store: str, quiet: bool, as_json: bool, **said: An
         stack.enter_context(closing(maker))
         rejects = stack.enter_context(Rejects(Path(said["rejects"]) if said["rejects"] else rejects_path(file)))
         intake = intake_of(stack.enter_context(opened_store(store, make=True)))
+        # Bars are for people who look at them.
+        progress = None if quiet or not sys.stderr.isatty() else _Progress(source, stack)
         run = ImportRun(
             intake,
             rejects,
             import_id=import_id_of(file),
             batch=said["batch"],
-            on_batch=None if quiet else _progress(source, stack),
+            on_read=progress.on_read if progress else None,
+            on_batch=progress.on_batch if progress else None,
             warn=lambda text: click.echo(f"Warning: {text}", err=True),
         )
         summary = run.run(source.watch(rows))
@@ -168,24 +175,36 @@ def _delimiter(said: str) -> str:
     return delimiter
 
 
-def _progress(source: Source, stack: ExitStack) -> Callable[[Summary], None] | None:
-    """Return what moves the progress bar; none unless a person is looking at it."""
-    if not sys.stderr.isatty():
-        return None
-    if source.size is None:
-        return lambda summary: click.echo(f"\r{summary.accepted} rows", err=True, nl=False)
-    bar: Any = stack.enter_context(
-        click.progressbar(length=source.size, label="Importing", file=sys.stderr, item_show_func=_count_text)
-    )
+class _Progress:
+    """Two bars, one after the other: of the file as it is read, and of the rows as they are taken."""
 
-    def move(summary: Summary) -> None:
-        bar.update(source.position - bar.pos, summary)
+    def __init__(self, source: Source, stack: ExitStack) -> None:
+        self._source = source
+        self._shown = stack.enter_context(ExitStack())
+        self._reading: Any = None
+        self._taking: Any = None
 
-    return move
+    def on_read(self, summary: Summary) -> None:
+        if self._source.size is None:
+            click.echo(f"\r{summary.read} rows", err=True, nl=False)
+            return
+        if self._reading is None:
+            self._reading = self._bar("Reading  ", self._source.size)
+        self._reading.update(self._source.position - self._reading.pos, f"{summary.read} rows")
 
+    def on_batch(self, summary: Summary) -> None:
+        if self._taking is None:
+            if self._source.size is None:
+                click.echo(err=True)
+            self._taking = self._bar("Importing", summary.read)
+        text = f"{summary.accepted} rows" if summary.accepted else "sorting"
+        self._taking.update(summary.accepted - self._taking.pos, text)
 
-def _count_text(summary: Any) -> str | None:
-    return None if summary is None else f"{summary.accepted} rows"
+    def _bar(self, label: str, length: int) -> Any:
+        """Show a bar in place of the one before."""
+        self._shown.close()
+        bar: Any = click.progressbar(length=length, label=label, file=sys.stderr, item_show_func=lambda text: text)
+        return self._shown.enter_context(bar)
 
 
 def _report(summary: Summary, name: str, rejects: Path, *, quiet: bool, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""Imports of history: files of events and traits into the store, marked as history, streamed row by row."""
+"""Imports of history: files of events and traits into the store, marked as history, in flat memory."""
 
 from __future__ import annotations
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 from nudge_sdk.errors import ImportFileError, RecordError, StoreBusyError, StoreError
 from nudge_sdk.importing.rejects import Rejects
 from nudge_sdk.importing.rows import Refused, Row
+from nudge_sdk.importing.sorting import SortedRows
 from nudge_sdk.importing.sources import STDIN
 from nudge_sdk.rules.times import DAY, day_of, to_iso
 from nudge_sdk.runtime.intake import Intake, encode_record
@@ -24,12 +26,14 @@ MOST_SUBJECTS = 5000
 """Members and accounts a transaction: they are unpacked meanwhile, so this bounds the memory that an import takes."""
 
 _FIRST_ROWS = 20
+_ROWS_READ = 5000
 
 
 class Summary(msgspec.Struct):
     """What an import did.
 
     Attributes:
+        read: Rows that could be read.
         accepted: Rows that are in the store now: ``new`` and ``known`` together.
         new: Those it did not have before.
         known: Those it had already, or that stood in the file twice with one id.
@@ -39,6 +43,7 @@ class Summary(msgspec.Struct):
         seconds: How long it took.
     """
 
+    read: int = 0
     accepted: int = 0
     new: int = 0
     known: int = 0
@@ -49,7 +54,7 @@ class Summary(msgspec.Struct):
 
 
 class ImportRun:
-    """Takes rows into a store.
+    """Takes rows into a store: reads them all, sorts them by whom they are about, and takes them in that order.
 
     Args:
         intake: The way into the store.
@@ -57,7 +62,8 @@ class ImportRun:
         import_id: Names the import; those it brings are not judged before it ends. The same name for the same file
             makes a second run free what a first, killed one held.
         batch: Rows a transaction, or fewer where they are about ``MOST_SUBJECTS``.
-        on_batch: Called after each batch.
+        on_read: Called now and then while rows are read.
+        on_batch: Called before and after all rows are sorted, and after each batch that was taken.
         warn: Told, once, what is wrong with all of the first rows.
     """
 
@@ -68,6 +74,7 @@ class ImportRun:
         *,
         import_id: str,
         batch: int = 5000,
+        on_read: Callable[[Summary], None] | None = None,
         on_batch: Callable[[Summary], None] | None = None,
         warn: Callable[[str], None] | None = None,
     ) -> None:
@@ -76,53 +83,74 @@ class ImportRun:
         self.import_id = import_id
         self.batch = batch
         self.summary = Summary()
+        self._on_read = on_read
         self._on_batch = on_batch
         self._warn = warn
         self._naive = 0
-        self._has_good = False
+        self._broken_off: ImportFileError | None = None
 
     def run(self, rows: Iterable[Row | Refused]) -> Summary:
         """Take all rows in, then judge those they brought, as of now; also when it is broken off.
 
         Raises:
             StoreError: The store refused, or did not answer in time; what was taken before stays.
-            ImportFileError: The rows cannot be read on, or none can be set aside.
+            ImportFileError: The rows cannot be read on (those before are taken), sorted, or set aside.
         """
         begun = time.monotonic()
         try:
-            self._take_all(rows)
+            with SortedRows() as laid:
+                self._lay(rows, laid)
+                self._tell(self._on_batch)
+                ordered = laid.sort()
+                self._tell(self._on_batch)
+                self._take_all(ordered)
         finally:
             self._finish()
             self.summary.seconds = time.monotonic() - begun
+        if self._broken_off is not None:
+            raise self._broken_off
         return self.summary
 
-    def _take_all(self, rows: Iterable[Row | Refused]) -> None:
-        pending: list[Row] = []
-        subjects: set[tuple[str, str]] = set()
+    def _lay(self, rows: Iterable[Row | Refused], laid: SortedRows) -> None:
+        good = self._good(rows)
+        while some := list(islice(good, _ROWS_READ)):
+            laid.add(some)
+            self._tell(self._on_read)
+
+    def _good(self, rows: Iterable[Row | Refused]) -> Iterator[Row]:
+        """Yield what can be taken, as far as the source can be read."""
         try:
             for row in rows:
                 if isinstance(row, Row):
-                    self._has_good = True
-                    pending.append(row)
-                    account = row.record.account_id
-                    subjects.update(((account, ""), (account, row.record.user_id)))
+                    self.summary.read += 1
+                    yield row
                 else:
                     self._set_aside(row)
-                if len(pending) >= self.batch or len(subjects) >= MOST_SUBJECTS:
-                    batch, pending = pending, []
-                    subjects.clear()
-                    self._take_batch(batch)
-        except ImportFileError:
-            self._take_batch(pending)
-            raise
+        except ImportFileError as error:
+            self._broken_off = error
+
+    def _take_all(self, rows: Iterable[Row]) -> None:
+        pending: list[Row] = []
+        subjects: set[tuple[str, str]] = set()
+        for row in rows:
+            pending.append(row)
+            account = row.record.account_id
+            subjects.update(((account, ""), (account, row.record.user_id)))
+            if len(pending) >= self.batch or len(subjects) >= MOST_SUBJECTS:
+                self._take_batch(pending)
+                pending = []
+                subjects.clear()
         self._take_batch(pending)
 
     def _take_batch(self, rows: list[Row]) -> None:
         kept = self._kept(rows)
         if kept:
             self._take(kept)
-        if self._on_batch is not None:
-            self._on_batch(self.summary)
+        self._tell(self._on_batch)
+
+    def _tell(self, told: Callable[[Summary], None] | None) -> None:
+        if told is not None:
+            told(self.summary)
 
     def _kept(self, rows: list[Row]) -> list[Row]:
         """Set rows aside that are older than what the store keeps."""
@@ -159,7 +187,7 @@ class ImportRun:
         self.summary.set_aside += 1
         self.summary.first_reason = self.summary.first_reason or f"line {refused.line}: {refused.reason}"
         self._naive += refused.is_naive
-        if self._naive == self.summary.set_aside == _FIRST_ROWS and not self._has_good and self._warn:
+        if self._naive == self.summary.set_aside == _FIRST_ROWS and not self.summary.read and self._warn:
             self._warn(
                 "the times have no time zone, so their rows are set aside; say whose times they are, "
                 "such as --timezone UTC"
