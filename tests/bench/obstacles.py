@@ -31,8 +31,8 @@ OBSTACLES: dict[tuple[str, ...], str] = {
         "for the rows."
     ),
     ("import_history",): (
-        "What is said of draining, and: a history in order of time meets each member about once a transaction, so that "
-        "nearly every row has a member and an account unpacked, counted into and packed again."
+        "What is said of draining, and: each row is read from the file, checked, and sorted on the disk first. Of a "
+        "longer history the bare writer comes back to each member's row again and again, and a sorted one does not."
     ),
     ("bytes_an_event",): (
         "An event row holds its message id, account, user, name and properties as text, so that support and "
