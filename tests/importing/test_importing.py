@@ -9,6 +9,7 @@ import random
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -383,3 +384,24 @@ def test_a_progress_bar_is_drawn_only_for_people(run: Run, store: str, tmp_path:
         os.close(terminal)
         assert (b"Importing" in drawn) is is_drawn
         assert bool(done.stdout) is is_drawn
+
+
+def test_an_import_that_is_killed_is_brought_to_its_end_by_another_of_the_same_file(
+    run: Run, store: str, tmp_path: Path
+) -> None:
+    file = csv_file(tmp_path / "h.csv", HEADER, *generated(8000))
+    words = ["import", str(file), "--store", store, *map(str, CSV_OPTIONS)]
+    killed = subprocess.Popen([sys.executable, "-m", "nudge_sdk.cli", *words])
+    opened = open_store(store)
+    deadline = time.monotonic() + 60
+    while not any(opened.records()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    killed.kill()
+    killed.wait()
+    taken = sum(1 for _ in opened.records())
+    opened.close()
+    assert 0 < taken < 8025
+    done = run("import", file, *CSV_OPTIONS)
+    assert f"8025 accepted: {8025 - taken} new, {taken} already there" in done.stdout
+    assert digest(run) == run("replay", "--all", "--at", AT, "--sha256").stdout.strip()
+    assert run("doctor").exit_code == 0
