@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,6 +119,8 @@ def import_history(file: str, store: str, quiet: bool, as_json: bool, **said: An
         source = stack.enter_context(Source(file))
         maker, rows = _rows(source, said)
         stack.enter_context(closing(maker))
+        # What is broken off while reading lets go of the source before that is closed.
+        stack.enter_context(closing(rows))
         rejects = stack.enter_context(Rejects(Path(said["rejects"]) if said["rejects"] else rejects_path(file)))
         intake = intake_of(stack.enter_context(opened_store(store, make=True)))
         # Bars are for people who look at them.
@@ -136,7 +138,7 @@ def import_history(file: str, store: str, quiet: bool, as_json: bool, **said: An
     _report(summary, source.name, rejects.path, quiet=quiet, as_json=as_json)
 
 
-def _rows(source: Source, said: dict[str, Any]) -> tuple[RowMaker, Iterator[Row | Refused]]:
+def _rows(source: Source, said: dict[str, Any]) -> tuple[RowMaker, Generator[Row | Refused, None, None]]:
     from nudge_sdk.importing import Columns, RowMaker, read_csv, read_segment
     from nudge_sdk.importing.goals import with_conversions
     from nudge_sdk.runtime.recorder import present

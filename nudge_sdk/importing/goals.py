@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 
 import msgspec
 
@@ -16,7 +16,7 @@ from nudge_sdk.runtime.intake import encode_record
 
 def with_conversions(
     rows: Iterable[Row | Refused], goals: Mapping[str, str], value: str = ""
-) -> Iterator[Row | Refused]:
+) -> Generator[Row | Refused, None, None]:
     """Yield the rows, and behind each whose event means that a goal was met a conversion.
 
     Args:

@@ -41,7 +41,7 @@ class SortedRows:
         return self._rows(found)
 
     def _rows(self, found: Iterator[tuple[int, bytes]]) -> Iterator[Row]:
-        with _explained():
+        with _explained("not all was imported"):
             for line, packed in found:
                 yield Row(line, decode_record(packed))
 
@@ -53,11 +53,11 @@ class SortedRows:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _explained(outcome: str = "nothing was imported") -> Iterator[None]:
     try:
         yield
     except StoreError as error:
         raise ImportFileError(
-            f"rows cannot be sorted ({error}), so not all was imported; let the variable TMPDIR name a folder with "
-            "room for twice the unpacked history, and import it again"
+            f"rows cannot be sorted, and {outcome}: {error}; let the variable TMPDIR name a folder with room for "
+            "twice the unpacked history, and import it again"
         ) from None

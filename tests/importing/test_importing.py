@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -384,6 +385,20 @@ def test_a_progress_bar_is_drawn_only_for_people(run: Run, store: str, tmp_path:
         os.close(terminal)
         assert (b"Importing" in drawn) is is_drawn
         assert bool(done.stdout) is is_drawn
+
+
+def test_without_room_to_sort_it_says_what_to_do_and_nothing_else(store: str, tmp_path: Path) -> None:
+    file = csv_file(tmp_path / "long.csv", "user_id,event,timestamp,text", *[f"ada,sent,{AT},{'x' * 4_000}"] * 6000)
+    done = subprocess.run(
+        [sys.executable, "-m", "nudge_sdk.cli", "import", str(file), "--store", store],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4 * 1024 * 1024, resource.RLIM_INFINITY)),
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert re.fullmatch(r"Error: rows cannot be sorted, and nothing was imported: .* TMPDIR .*\n", done.stderr)
+    assert records(store) == []
 
 
 def test_an_import_that_is_killed_is_brought_to_its_end_by_another_of_the_same_file(

@@ -45,7 +45,7 @@ def test_without_room_it_says_where_room_is_taken(monkeypatch: pytest.MonkeyPatc
     with SortedRows() as laid:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1024 * 1024, before[1]))
         try:
-            with pytest.raises(ImportFileError, match=r"cannot be sorted .* TMPDIR"):
+            with pytest.raises(ImportFileError, match=r"cannot be sorted, and nothing was imported: .* TMPDIR"):
                 laid.add(rows)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
